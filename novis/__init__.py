@@ -1,0 +1,3 @@
+"""NOVIS: near-online video instance segmentation, as a benchmark pipeline."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,57 @@
+"""The clip plan: which frames each clip covers, and what adjacent clips share.
+
+Sampling, prediction and tracking all ask this module, so they cannot disagree.
+"""
+
+import numpy as np
+
+from novis.errors import InputError
+
+
+def clip_starts(num_frames: int, clip_length: int, stride: int) -> list[int]:
+    """First frame of every clip of a video (Sec. 4.2).
+
+    Clips start at 0, S, 2S, ...; the last one slides back to end on the last frame,
+    so its overlap with its predecessor may exceed T - S. A video shorter than T has
+    the single start 0 (see :func:`clip_frames` for its padding).
+
+    Raises:
+        InputError: S is not in 1..T, or a length is below 1.
+    """
+    if num_frames < 1 or clip_length < 1:
+        raise InputError(f"clip length T={clip_length} over {num_frames} frames: both must be at least 1")
+    if not 1 <= stride <= clip_length:
+        raise InputError(
+            f"stride S={stride} with clip length T={clip_length}: S must lie in 1..T, "
+            "a larger stride would skip frames"
+        )
+    last = max(num_frames - clip_length, 0)
+    starts = list(range(0, last + 1, stride))
+    if starts[-1] != last:
+        starts.append(last)
+    return starts
+
+
+def clip_frames(start: int, clip_length: int, num_frames: int) -> np.ndarray:
+    """Frame index of each of a clip's T slots, shape (T,), int64.
+
+    A video shorter than T is padded as a palindrome: 0 1 2 1 0 1 ... for three
+    frames. Only the first ``num_frames`` slots of such a clip carry results.
+    """
+    if num_frames >= clip_length:
+        return np.arange(start, start + clip_length)
+    period = max(2 * (num_frames - 1), 1)
+    position = np.arange(clip_length) % period
+    return np.minimum(position, period - position) if num_frames > 1 else np.zeros(clip_length, int)
+
+
+def overlap_length(previous_start: int, start: int, clip_length: int) -> int:
+    """Number of frames that two clips of length T share: the tau of Eq. 1."""
+    return max(previous_start + clip_length - start, 0)
+
+
+def overlap_lengths(num_frames: int, clip_length: int, stride: int) -> list[int]:
+    """All overlap lengths above 0 that occur between adjacent clips of a video, ascending."""
+    starts = clip_starts(num_frames, clip_length, stride)
+    pairs = zip(starts, starts[1:], strict=False)
+    return sorted({overlap_length(a, b, clip_length) for a, b in pairs} - {0})

@@ -1,0 +1,1 @@
+"""Training and prediction: where the network meets data and files."""

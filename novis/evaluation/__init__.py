@@ -1,0 +1,1 @@
+"""Scores from results.json and annotations alone; no torch."""

@@ -1,0 +1,89 @@
+"""Writing files whole: beside the target first, then renamed into place."""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from novis.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` if all went well.
+
+    A reader sees the old file or the whole new one, never a part. On any error the
+    temporary file is removed and ``path`` is as it was.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        _synchronise(temporary)
+        # mkstemp creates private files; results are as public as the user's umask allows.
+        os.chmod(temporary, 0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"{path}: no space left on the disk while writing; free some and run again "
+                "(nothing half-written was kept)"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
+            raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+        raise
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path | str, value: Any, indent: int | None = None) -> None:
+    """Write ``value`` as JSON, whole or not at all. NaN is refused (it is not JSON)."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str, what: str = "JSON file") -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: ``path`` is missing, unreadable, or no JSON; the message calls it ``what``.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such {what}") from error
+    except (OSError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as {what} ({error})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is no valid {what}: {error}; it may be truncated, get it again") from error
+
+
+def sha256(path: Path | str) -> str:
+    """The SHA-256 of a file's content, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _synchronise(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""Linking of clips into tracks, from the clip cache alone; no torch."""
