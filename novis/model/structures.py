@@ -67,23 +67,19 @@ class ClipOutput:
 
     Attributes:
         class_logits: (B, N, K + 1), the last class is "no object".
-        mask_logits: (B, N, T, H/4, W/4); N' <= N queries where masks were asked of some.
+        mask_logits: (B, N', T, H/4, W/4), N' = N unless masks of fewer queries were asked for.
         embeddings: (B, N, C) output embeddings, after the decoder's norm.
         last_queries: (B, N, C) twice, before the norm: what the last layer was given
             (Q_{L-1}) and what it returned (Q_L).
         auxiliary: the predictions before the first layer and after each one but the last,
             in this order; empty where they were not asked for.
-        attention_mask_logits: (B, N, T, H/8, W/8) twice: the masks that the last layer
-            attended through (of Q_{L-1}), and the final ones (of Q_L), both resized to the
-            map of the last layer. What Eq. 1 starts from.
     """
 
     class_logits: Tensor
     mask_logits: Tensor
     embeddings: Tensor
     last_queries: tuple[Tensor, Tensor]
-    auxiliary: tuple[ClipOutputLayer, ...]
-    attention_mask_logits: tuple[Tensor, Tensor]
+    auxiliary: tuple[ClipOutputLayer, ...] = ()
 
     @property
     def layers(self) -> list[ClipOutputLayer]:
