@@ -1,0 +1,159 @@
+"""Rendering: a scene at a time becomes a frame and the visible mask of each instance.
+
+Outlines are filled in fixed point and textures looked up by whole numbers, so that a frame
+is the same on every machine and with any number of threads.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from novis.data.shapes.scene import Pose, Scene
+from novis.data.shapes.silhouettes import Silhouette
+from novis.data.shapes.textures import TEXTURE_SIZE, Texture, noise_field
+
+_OUTLINE_BITS = 4
+_TEXEL_BITS = 12
+
+
+@dataclass(frozen=True)
+class RenderedFrame:
+    """One frame of a scene.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        owners: (H, W) uint8, 1 + the index of the actor seen at a pixel, 0 for none.
+        full_areas: (n,) pixels inside the frame that each actor would cover were it in front.
+    """
+
+    image: np.ndarray
+    owners: np.ndarray
+    full_areas: np.ndarray
+
+
+def render_frames(scene: Scene, times: Sequence[float]) -> list[RenderedFrame]:
+    """The scene at each of ``times``; the background is drawn once for all of them."""
+    background, left, top = _draw_background(scene, [scene.camera_at(time) for time in times])
+    height, width = scene.settings.frame_size
+    frames = []
+    for number, time in enumerate(times):
+        x, y = scene.camera_at(time)
+        view = background[y - top : y - top + height, x - left : x - left + width]
+        frames.append(_render_frame(scene, time, view.copy(), number))
+    return frames
+
+
+def _render_frame(scene: Scene, time: float, canvas: np.ndarray, number: int) -> RenderedFrame:
+    owners = np.zeros(canvas.shape[:2], np.uint8)
+    full_areas = np.zeros(len(scene.actors), np.int64)
+    for index, actor in enumerate(scene.actors):
+        pose = actor.pose(time)
+        if pose is not None:
+            full_areas[index] = _draw(canvas, actor.silhouette, actor.texture, pose, owners, index + 1)
+    x, y = scene.camera_at(time)
+    for fixture in scene.occluders:
+        _draw(canvas, fixture.silhouette, fixture.texture, _shifted(fixture.pose, x, y), owners, 0)
+    return RenderedFrame(_with_noise(canvas, scene, number), owners, full_areas)
+
+
+def _shifted(pose: Pose, x: int, y: int) -> Pose:
+    return Pose(pose.x - x, pose.y - y, pose.angle, pose.scale_x, pose.scale_y)
+
+
+def _with_noise(canvas: np.ndarray, scene: Scene, number: int) -> np.ndarray:
+    amplitude = scene.settings.noise
+    if not amplitude:
+        return canvas
+    height, width = canvas.shape[:2]
+    field = noise_field()
+    rows = (np.arange(height) + scene.noise_origin[0] + 61 * number) % field.shape[0]
+    columns = (np.arange(width) + scene.noise_origin[1] + 97 * number) % field.shape[1]
+    noise = field[rows[:, None], columns] * np.int16(amplitude) >> 7
+    return np.clip(canvas + noise, 0, 255).astype(np.uint8)
+
+
+def _draw_background(scene: Scene, corners: list[tuple[int, int]]) -> tuple[np.ndarray, int, int]:
+    """The part of the world that frames at ``corners`` see, and the (x, y) of its corner."""
+    left, top = min(x for x, _ in corners), min(y for _, y in corners)
+    height = scene.settings.frame_size[0] + max(y for _, y in corners) - top
+    width = scene.settings.frame_size[1] + max(x for x, _ in corners) - left
+    pose = Pose(-left, -top, 0.0, 1.0, 1.0)
+    first, second = (_fill(texture, pose, 0, 0, height, width) for texture in scene.ground)
+    canvas = cv2.addWeighted(first, 0.5, second, 0.5, 0)
+    for patch in scene.patches:
+        _draw(canvas, patch.silhouette, patch.texture, _shifted(patch.pose, left, top))
+    return canvas, left, top
+
+
+def _draw(
+    canvas: np.ndarray,
+    silhouette: Silhouette,
+    texture: Texture,
+    pose: Pose,
+    owners: np.ndarray | None = None,
+    owner: int = 0,
+) -> int:
+    """Draw a textured silhouette, note its pixels in ``owners``, and return how many they are."""
+    outlines = _outlines(silhouette, pose)
+    left, top, right, bottom = _box(outlines, canvas.shape)
+    if left >= right or top >= bottom:
+        return 0
+    cover = np.zeros((bottom - top, right - left), np.uint8)
+    corner = np.array((left << _OUTLINE_BITS, top << _OUTLINE_BITS), np.int32)
+    cv2.fillPoly(cover, [outline - corner for outline in outlines], 255, cv2.LINE_AA, _OUTLINE_BITS)
+    colours = _fill(texture, pose, left, top, bottom - top, right - left)
+    _blend(canvas[top:bottom, left:right], colours, cover)
+    inside = cover >= 128
+    if owners is not None:
+        owners[top:bottom, left:right][inside] = owner
+    return int(np.count_nonzero(inside))
+
+
+def _outlines(silhouette: Silhouette, pose: Pose) -> list[np.ndarray]:
+    """Contours in the frame, (n, 2) int32 in sixteenths of a pixel."""
+    cos, sin = math.cos(pose.angle), math.sin(pose.angle)
+    unit = 1 << _OUTLINE_BITS
+    outlines = []
+    for contour in silhouette:
+        x, y = contour[:, 0] * pose.scale_x, contour[:, 1] * pose.scale_y
+        points = np.stack((pose.x + cos * x - sin * y, pose.y + sin * x + cos * y), axis=1)
+        outlines.append(np.rint(points * unit).astype(np.int32))
+    return outlines
+
+
+def _box(outlines: list[np.ndarray], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels that the outermost outline may touch, inside the canvas."""
+    # A silhouette's first contour encloses the others.
+    left, top = (outlines[0].min(axis=0) >> _OUTLINE_BITS).tolist()
+    right, bottom = (outlines[0].max(axis=0) >> _OUTLINE_BITS).tolist()
+    return max(left - 1, 0), max(top - 1, 0), min(right + 3, shape[1]), min(bottom + 3, shape[0])
+
+
+def _fill(texture: Texture, pose: Pose, left: int, top: int, height: int, width: int) -> np.ndarray:
+    """(height, width, 3) uint8: the texture, turned and stretched with the pose."""
+    one = 1 << _TEXEL_BITS
+    cos, sin = math.cos(pose.angle), math.sin(pose.angle)
+    # The texture is painted on: it stretches with changes of the aspect, not with the scale itself.
+    stretch = math.sqrt(pose.scale_x * pose.scale_y)
+    along = texture.texels * stretch / pose.scale_x
+    across = texture.texels * stretch / pose.scale_y
+    x = np.arange(width, dtype=np.int32) + left - round(pose.x)
+    y = (np.arange(height, dtype=np.int32) + top - round(pose.y))[:, None]
+    u = (x * round(along * cos * one) + y * round(along * sin * one)) >> _TEXEL_BITS
+    v = (y * round(across * cos * one) - x * round(across * sin * one)) >> _TEXEL_BITS
+    mask = TEXTURE_SIZE - 1
+    grey = texture.pattern.ravel()[
+        ((v + texture.origin[1]) & mask) * TEXTURE_SIZE + ((u + texture.origin[0]) & mask)
+    ]
+    return cv2.applyColorMap(grey, texture.colours)
+
+
+def _blend(canvas: np.ndarray, colours: np.ndarray, cover: np.ndarray) -> None:
+    """Lay ``colours`` over ``canvas`` in place, as opaque as ``cover`` says."""
+    # 0..255 becomes 0..128: products then fit 16 bits.
+    weight = ((cover.astype(np.int16) + 1) >> 1)[:, :, None]
+    below = canvas.astype(np.int16)
+    canvas[:] = below + ((colours - below) * weight >> 7)
