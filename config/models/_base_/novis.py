@@ -1,0 +1,56 @@
+# The network of the paper (Sec. 4.1), as far as all backbones share it: Mask2Former for clips.
+
+model = dict(
+    type="NOVIS",
+    preprocessor=dict(
+        type="FramePreprocessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        size_divisor=32,
+    ),
+    backbone=dict(
+        type="Backbone",
+        frozen_stages=0,
+        frozen_batch_norm=False,
+        activation_checkpointing=False,
+    ),
+    pixel_decoder=dict(
+        type="PixelDecoder",
+        dim=256,
+        mask_dim=256,
+        num_layers=6,
+        feedforward_dim=1024,
+        num_heads=8,
+        num_points=4,
+        activation_checkpointing=False,
+    ),
+    instance_decoder=dict(
+        type="InstanceDecoder",
+        # The annotations' number of categories takes the place of this one.
+        num_classes=40,
+        clip_length=4,
+        num_queries=100,
+        num_layers=9,
+        dim=256,
+        mask_dim=256,
+        feedforward_dim=2048,
+        num_heads=8,
+        temporal_encoding=dict(kind="learned", per_level=False, init_std=1.0, add_to="keys"),
+        activation_checkpointing=False,
+    ),
+    overlap=dict(type="OverlapEmbeddings", query="previous", mask="final", fallback="output"),
+    criterion=dict(
+        type="Criterion",
+        class_weight=2.0,
+        mask_weight=5.0,
+        dice_weight=5.0,
+        no_object_weight=0.1,
+        num_points=3136,
+        oversample=3.0,
+        importance=0.75,
+        mask_loss="per_frame",
+        dice_loss="volumetric",
+        mask_loss_normalisation="sum",
+    ),
+    mask_padding=False,
+)

@@ -1,0 +1,95 @@
+"""Image features from a ResNet or a Swin Transformer, behind one adapter."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from typing import Any, Self
+
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import AutoBackbone, AutoConfig
+
+from novis.errors import InputError
+from novis.model.registry import MODELS
+
+STAGES = ["stage1", "stage2", "stage3", "stage4"]
+
+
+@MODELS.register_module()
+class Backbone(nn.Module):
+    """A four-stage image network of the transformers library, with random weights.
+
+    Args:
+        name: ``resnet`` (v1.5: the stride sits on the 3x3 convolution) or ``swin``.
+        frozen_stages: how many of the first parts stay as they are, the stem counting as
+            the first: 0 freezes nothing, 1 the stem, 2 the stem and the first stage, ...
+        frozen_batch_norm: batch norms keep their statistics and their parameters, as with
+            pre-trained weights; otherwise they learn, as from random ones.
+        activation_checkpointing: recompute each block in the backward pass: less memory,
+            more time.
+        settings: of the library's configuration: ``depths``, ``hidden_sizes``,
+            ``embedding_size``, ``layer_type`` (ResNet); ``depths``, ``embed_dim``,
+            ``num_heads``, ``window_size``, ``drop_path_rate`` (Swin).
+
+    Attributes:
+        out_channels: of the four maps.
+
+    Raises:
+        InputError: ``name`` is another one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        frozen_stages: int = 0,
+        frozen_batch_norm: bool = False,
+        activation_checkpointing: bool = False,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        if name not in ("resnet", "swin"):
+            raise InputError(f"backbone name={name!r}: only resnet and swin are known")
+        self.network = AutoBackbone.from_config(AutoConfig.for_model(name, out_features=STAGES, **settings))
+        self.out_channels: tuple[int, ...] = tuple(self.network.channels)
+        self.frozen_stages = frozen_stages
+        self.frozen_batch_norm = frozen_batch_norm
+        if name == "swin":
+            # The library's classifier norm would be a parameter that no gradient reaches.
+            self.network.swin.layernorm = nn.Identity()
+        for parameter in chain.from_iterable(module.parameters() for module in self._frozen_modules()):
+            parameter.requires_grad_(False)
+        if activation_checkpointing:
+            for block in self._blocks():
+                block.forward = partial(_checkpointed, block, block.forward)
+        self.train()
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Normalised frames (F, 3, H, W) to four maps (F, C_i, H/s, W/s), s = 4, 8, 16, 32."""
+        return self.network(frames).feature_maps
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def _stages(self) -> list[nn.Module]:
+        if hasattr(self.network, "swin"):
+            return [self.network.swin.embeddings, *self.network.swin.encoder.layers]
+        return [self.network.embedder, *self.network.encoder.stages]
+
+    def _blocks(self) -> Iterator[nn.Module]:
+        for stage in self._stages()[1:]:
+            yield from getattr(stage, "blocks", None) or stage.layers
+
+    def _frozen_modules(self) -> Iterator[nn.Module]:
+        yield from self._stages()[: self.frozen_stages]
+        if self.frozen_batch_norm:
+            yield from (module for module in self.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def _checkpointed(block: nn.Module, forward: Any, *arguments: Any, **settings: Any) -> Any:
+    if not block.training:
+        return forward(*arguments, **settings)
+    return checkpoint(forward, *arguments, use_reentrant=False, **settings)

@@ -1,0 +1,68 @@
+"""From 8-bit frames to the network's input: normalised, padded, on the right device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+from torch.nn import functional as F
+
+from novis.model.registry import MODELS
+from novis.model.structures import ClipTarget
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@MODELS.register_module()
+class FramePreprocessor(BaseDataPreprocessor):
+    """Normalise RGB frames, then pad them with zeros to a common multiple of ``size_divisor``.
+
+    Padding goes to the right and below, after the normalisation, as in Mask2Former: a
+    padded pixel has the mean colour.
+
+    Args:
+        mean, std: of the three channels, RGB, on the scale 0..255.
+        size_divisor: the coarsest stride of the network.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        size_divisor: int = 32,
+    ) -> None:
+        super().__init__()
+        self.size_divisor = size_divisor
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def cast_data(self, data: Any) -> Any:
+        """``data`` with every tensor and every :class:`ClipTarget` in it on the model's device."""
+        if isinstance(data, ClipTarget):
+            return data.to(self.device, non_blocking=self._non_blocking)
+        return super().cast_data(data)
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """The next multiples of ``size_divisor``."""
+        divisor = self.size_divisor
+        return -(-height // divisor) * divisor, -(-width // divisor) * divisor
+
+    def batch(self, clips: Sequence[Tensor]) -> Tensor:
+        """Stack clips of (T, 3, h, w) uint8 RGB frames, all of one T, sizes may differ.
+
+        Returns:
+            (B * T, 3, H, W) float32, clip after clip, H and W multiples of ``size_divisor``.
+        """
+        height, width = self.padded_size(
+            max(clip.shape[-2] for clip in clips), max(clip.shape[-1] for clip in clips)
+        )
+        return torch.cat([self._normalise(clip, height, width) for clip in clips])
+
+    def _normalise(self, clip: Tensor, height: int, width: int) -> Tensor:
+        frames = (clip.to(self.mean) - self.mean) / self.std
+        return F.pad(frames, (0, width - frames.shape[-1], 0, height - frames.shape[-2]))
