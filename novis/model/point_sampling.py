@@ -96,7 +96,8 @@ def frame_of(points: Tensor, num_frames: int) -> Tensor:
 def _draw_like(logits: Tensor, num_points: int, draw: Draw) -> Tensor:
     """Points for each row of ``logits``; those on a volume are moved to the centre of their frame."""
     points = draw(len(logits), num_points, logits.dim() - 1, logits.device).to(logits.dtype)
-    if logits.dim() == 4:
-        num_frames = logits.shape[1]
-        points[..., 2] = (frame_of(points, num_frames) + 0.5) / num_frames
-    return points
+    if logits.dim() == 3:
+        return points
+    num_frames = logits.shape[1]
+    depth = (frame_of(points, num_frames) + 0.5) / num_frames
+    return torch.cat([points[..., :2], depth[..., None].to(logits.dtype)], -1)
