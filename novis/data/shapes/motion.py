@@ -135,7 +135,7 @@ class _Walker:
     def _hide(self, time: float, point: Point, spots: Spots) -> list[Leg]:
         which = int(self._rng.integers(len(spots(time))))
         arrival = self._leg(time, point, spots(time)[which]).end_time
-        leave = arrival + float(self._rng.uniform(1, 6))
+        leave = arrival + float(self._rng.uniform(2, 7))
         there, later = spots(arrival)[which], spots(leave)[which]
         return [Leg(time, arrival, point, there, 1), Leg(arrival, leave, there, later)]
 

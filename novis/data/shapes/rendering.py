@@ -1,7 +1,7 @@
 """Rendering: a scene at a time becomes a frame and the visible mask of each instance.
 
 Outlines are filled in fixed point and textures looked up by whole numbers, so that a frame
-is the same on every machine and with any number of threads.
+does not depend on the number of threads or on the processor's vector units.
 """
 
 import math
@@ -17,6 +17,7 @@ from novis.data.shapes.textures import TEXTURE_SIZE, Texture, noise_field
 
 _OUTLINE_BITS = 4
 _TEXEL_BITS = 12
+_TEXEL = 1 << _TEXEL_BITS
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,11 @@ class RenderedFrame:
 
 def render_frames(scene: Scene, times: Sequence[float]) -> list[RenderedFrame]:
     """The scene at each of ``times``; the background is drawn once for all of them."""
-    background, left, top = _draw_background(scene, [scene.camera_at(time) for time in times])
+    background, left, top = _draw_background(scene, [scene.camera.corner(time) for time in times])
     height, width = scene.settings.frame_size
     frames = []
     for number, time in enumerate(times):
-        x, y = scene.camera_at(time)
+        x, y = scene.camera.corner(time)
         view = background[y - top : y - top + height, x - left : x - left + width]
         frames.append(_render_frame(scene, time, view.copy(), number))
     return frames
@@ -53,7 +54,7 @@ def _render_frame(scene: Scene, time: float, canvas: np.ndarray, number: int) ->
         pose = actor.pose(time)
         if pose is not None:
             full_areas[index] = _draw(canvas, actor.silhouette, actor.texture, pose, owners, index + 1)
-    x, y = scene.camera_at(time)
+    x, y = scene.camera.corner(time)
     for fixture in scene.occluders:
         _draw(canvas, fixture.silhouette, fixture.texture, _shifted(fixture.pose, x, y), owners, 0)
     return RenderedFrame(_with_noise(canvas, scene, number), owners, full_areas)
@@ -82,7 +83,7 @@ def _draw_background(scene: Scene, corners: list[tuple[int, int]]) -> tuple[np.n
     width = scene.settings.frame_size[1] + max(x for x, _ in corners) - left
     pose = Pose(-left, -top, 0.0, 1.0, 1.0)
     first, second = (_fill(texture, pose, 0, 0, height, width) for texture in scene.ground)
-    canvas = cv2.addWeighted(first, 0.5, second, 0.5, 0)
+    canvas = (first & second) + ((first ^ second) >> 1)
     for patch in scene.patches:
         _draw(canvas, patch.silhouette, patch.texture, _shifted(patch.pose, left, top))
     return canvas, left, top
@@ -133,22 +134,23 @@ def _box(outlines: list[np.ndarray], shape: tuple[int, ...]) -> tuple[int, int, 
 
 
 def _fill(texture: Texture, pose: Pose, left: int, top: int, height: int, width: int) -> np.ndarray:
-    """(height, width, 3) uint8: the texture, turned and stretched with the pose."""
-    one = 1 << _TEXEL_BITS
+    """(height, width, 3) uint8: the texture painted on what has this pose, seen through a window."""
     cos, sin = math.cos(pose.angle), math.sin(pose.angle)
-    # The texture is painted on: it stretches with changes of the aspect, not with the scale itself.
-    stretch = math.sqrt(pose.scale_x * pose.scale_y)
-    along = texture.texels * stretch / pose.scale_x
-    across = texture.texels * stretch / pose.scale_y
-    x = np.arange(width, dtype=np.int32) + left - round(pose.x)
-    y = (np.arange(height, dtype=np.int32) + top - round(pose.y))[:, None]
-    u = (x * round(along * cos * one) + y * round(along * sin * one)) >> _TEXEL_BITS
-    v = (y * round(across * cos * one) - x * round(across * sin * one)) >> _TEXEL_BITS
-    mask = TEXTURE_SIZE - 1
-    grey = texture.pattern.ravel()[
-        ((v + texture.origin[1]) & mask) * TEXTURE_SIZE + ((u + texture.origin[0]) & mask)
-    ]
+    along, across = texture.texels / pose.scale_x, texture.texels / pose.scale_y
+    x, y = left - pose.x, top - pose.y
+    u = _ramp(width, height, x, y, along * cos, along * sin) + texture.origin[0]
+    v = _ramp(width, height, x, y, -across * sin, across * cos) + texture.origin[1]
+    inside = TEXTURE_SIZE - 1
+    grey = texture.pattern.ravel()[(v & inside) * TEXTURE_SIZE + (u & inside)]
     return cv2.applyColorMap(grey, texture.colours)
+
+
+def _ramp(width: int, height: int, x: float, y: float, by_x: float, by_y: float) -> np.ndarray:
+    """(height, width) int32: the floor of ``by_x * column + by_y * row`` counted from (x, y)."""
+    step_x, step_y = round(by_x * _TEXEL), round(by_y * _TEXEL)
+    columns = np.arange(width, dtype=np.int32) * step_x + round(x * step_x + y * step_y)
+    rows = np.arange(height, dtype=np.int32) * step_y
+    return (columns + rows[:, None]) >> _TEXEL_BITS
 
 
 def _blend(canvas: np.ndarray, colours: np.ndarray, cover: np.ndarray) -> None:

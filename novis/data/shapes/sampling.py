@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from novis.data.shapes.composition import draw_scene
 from novis.data.shapes.rendering import RenderedFrame, render_frames
-from novis.data.shapes.scene import Scene, draw_scene
+from novis.data.shapes.scene import Scene
 from novis.data.shapes.seeding import Purpose, random_stream
 from novis.data.shapes.settings import ShapesSettings
 

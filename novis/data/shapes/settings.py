@@ -48,12 +48,12 @@ class ShapesSettings:
     frame_step: float = 1.0
     num_categories: int = 6
     num_instances: tuple[int, int] = (2, 6)
-    object_size: tuple[float, float] = (0.24, 0.46)
+    object_size: tuple[float, float] = (0.28, 0.52)
     speed: float = 0.05
     unevenness: float = 0.5
-    crowding: float = 0.7
-    leaving: float = 0.3
-    occlusion: float = 0.5
+    crowding: float = 0.5
+    leaving: float = 0.35
+    occlusion: float = 0.4
     look_alikes: float = 0.5
     similarity: float = 0.5
     texture_tie: float = 0.7
@@ -82,10 +82,10 @@ class ShapesSettings:
             InputError: an unknown key (the message names the nearest known one), or a value of
                 the wrong type or out of range.
         """
-        kinds = {field.name: type(field.default) for field in fields(cls)}
+        names = [field.name for field in fields(cls)]
         for key in config:
-            if key not in kinds:
-                raise InputError(_unknown_key(key, list(kinds)))
+            if key not in names:
+                raise InputError(_unknown_key(key, names))
         return cls(**{key: _converted(key, value, getattr(cls, key)) for key, value in config.items()})
 
 

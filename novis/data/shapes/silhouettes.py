@@ -88,9 +88,9 @@ def bar(half_width: float, half_height: float) -> Silhouette:
 
 
 def blob(rng: np.random.Generator) -> Silhouette:
-    """An irregular round outline with radius about 1: a bush, a stone, a stain."""
-    corners = rng.uniform(0.72, 1.2, 9).tolist()
+    """A lobed outline with radius about 1, like no category: a bush, a stone, a stain."""
+    corners = rng.uniform(0.55, 1.3, 7).tolist()
     radii = []
     for left, right in zip(corners, corners[1:] + corners[:1], strict=True):
-        radii += [left, 0.75 * left + 0.25 * right, (left + right) / 2, 0.25 * left + 0.75 * right]
+        radii += [left + (right - left) * share for share in (0.0, 0.1, 0.35, 0.65, 0.9)]
     return (_polar(radii),)

@@ -11,7 +11,7 @@ import numpy as np
 
 from novis.data.shapes.seeding import Purpose, random_stream
 
-TEXTURE_SIZE = 128
+TEXTURE_SIZE = 256
 KINDS: tuple[str, ...] = ("stripes", "dots", "checks", "blotches", "waves", "mesh", "grain", "clouds")
 VARIANTS = 4
 
@@ -21,9 +21,9 @@ class Texture:
     """A coloured pattern.
 
     Attributes:
-        pattern: (128, 128) uint8, periodic.
+        pattern: (256, 256) uint8, periodic.
         colours: (256, 1, 3) uint8, the colour of each grey value, RGB.
-        texels: texels a pixel at scale 1.
+        texels: texels to a unit of the silhouette it is painted on.
         origin: (x, y) texel at the silhouette's centre.
     """
 
@@ -35,7 +35,7 @@ class Texture:
 
 @lru_cache(maxsize=1)
 def texture_bank() -> dict[str, tuple[np.ndarray, ...]]:
-    """``VARIANTS`` patterns (128, 128) uint8 of each kind."""
+    """``VARIANTS`` patterns (256, 256) uint8 of each kind."""
     bank = {}
     for number, kind in enumerate(KINDS):
         rng = random_stream(0, Purpose.TEXTURE, number)
@@ -122,7 +122,7 @@ def _grain(rng: np.random.Generator, variant: int) -> np.ndarray:
 
 
 def _clouds(rng: np.random.Generator, variant: int) -> np.ndarray:
-    octaves = [_smooth_noise(rng, cell) for cell in (32, 16, 8)]
+    octaves = [_smooth_noise(rng, cell) for cell in (64, 32, 16)]
     return ((4 * octaves[0] + 2 * octaves[1] + octaves[2]) // 7).astype(np.uint8)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from novis.data.shapes.sampling import ShapesImages, ShapesInstance, render_video
@@ -17,6 +16,9 @@ from novis.data.shapes.settings import ShapesSettings
 from novis.data.shapes.silhouettes import CATEGORY_NAMES
 from novis.errors import InputError
 from novis.files import replacing
+from novis.masks import areas as mask_areas
+from novis.masks import boxes as mask_boxes
+from novis.masks import encode
 
 # Frames (F, H, W, 3) uint8 RGB and instances of a video, by its index.
 _Render = Callable[[int], tuple[np.ndarray, list[ShapesInstance]]]
@@ -114,9 +116,8 @@ def _annotate(
 
 def _track(instance: ShapesInstance) -> dict[str, list[Any]]:
     """Segmentations (compressed RLE), boxes (x, y, width, height) and areas; None where not seen."""
-    codes = coco_mask.encode(np.asfortranarray(instance.masks.transpose(1, 2, 0).view(np.uint8)))
-    boxes, areas = coco_mask.toBbox(codes).tolist(), coco_mask.area(codes).tolist()
-    rles = [{"size": list(code["size"]), "counts": code["counts"].decode()} for code in codes]
+    rles = encode(instance.masks)
+    areas, boxes = mask_areas(rles).tolist(), mask_boxes(rles).tolist()
     seen = [area > 0 for area in areas]
     return {
         "segmentations": [rle if s else None for rle, s in zip(rles, seen, strict=True)],
