@@ -1,0 +1,178 @@
+"""How a study becomes a table: the ablation (Table 3), the clip analysis, or a plain list of settings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from novis.errors import InputError
+from novis.experiment import nearest
+from novis.reporting.cells import Cell, Column, Number, Section, Table, number, ranked
+from novis.reporting.collect import FRAME_AP, NON_IDENTITY
+from novis.reporting.paper import ablation_setting, paper_numbers, published_ablation
+from novis.reporting.study import StudyResults
+
+_FIELDS = ("model", "variant", "train_clip_length", "clip_length", "stride", "tracker", "min_size")
+_YARDSTICK_COLUMNS = (Column("non-id.", "yardsticks"), Column("frame AP", "yardsticks"))
+_YARDSTICK_TITLE = "Yardsticks: identity and oracle linking"
+_YARDSTICK_NOTE = (
+    "Identity links each query to the query of the same number, oracle follows the ground truth. Non-id.: "
+    "percentage of matches between adjacent clips that do not link a query to the query of the same number. "
+    "Frame AP: AP of the masks of single frames, no matter how they are linked."
+)
+
+# Turns a row of the aggregated results into the cells of a table's row.
+_Cells = Callable[[Mapping[str, Any]], tuple[Cell, ...]]
+
+
+def table_of(study: StudyResults, results: pd.DataFrame, all_yardsticks: bool = False) -> Table:
+    """The table of a study.
+
+    Args:
+        study: its name, layout and title.
+        results: the study's :func:`novis.reporting.collect.aggregate`.
+        all_yardsticks: whether the ablation shows the yardsticks of all variants, not of the
+            last one alone.
+
+    Raises:
+        InputError: the layout is unknown.
+    """
+    if study.layout not in LAYOUTS:
+        raise InputError(
+            f"study '{study.name}': unknown layout '{study.layout}'{nearest(study.layout, LAYOUTS)}"
+        )
+    if study.layout == "ablation" and not all_yardsticks:
+        last_variant = results[results["role"] == "row"]["variant"].iloc[-1]
+        results = results[(results["role"] == "row") | (results["variant"] == last_variant)]
+    return LAYOUTS[study.layout](study, results)
+
+
+def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
+    """Table 3: the four switches, and every number beside the paper's."""
+    metrics = ("AP", "AP75", "AR1")
+    published = published_ablation()
+
+    def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+        setting = ablation_setting(row)
+        paper = published.get(setting, {})
+        pairs = (cell for m in metrics for cell in (_metric(row, m), number(paper.get(m))))
+        return (*setting[:3], _tracking(row), *pairs, _metric(row, NON_IDENTITY), _metric(row, FRAME_AP))
+
+    columns = (
+        Column("TE", align="centre"),
+        Column("dice", "volumetric", align="centre"),
+        Column("mask", "volumetric", align="centre"),
+        Column("tracking", align="left"),
+        *(column for m in metrics for column in (Column("ours", m), Column("paper", m, reference=True))),
+        *_YARDSTICK_COLUMNS,
+    )
+    paper_note = (
+        f"Paper (arXiv {paper_numbers()['source']['arxiv']}): {paper_numbers()['table3']['caption']}."
+    )
+    notes = (paper_note, _spread_note(results), _YARDSTICK_NOTE)
+    return Table(study.name, study.title, columns, _sections(results, cells, (4, 6, 8)), _present(notes))
+
+
+def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
+    """The numbers behind Fig. 3: AP by clip length, stride and tracker."""
+    metrics = ("AP", "AP50", "AP75", "AR1", "AR10")
+    varying = [name for name in ("model", "variant", "min_size") if len(set(results[name])) > 1]
+    crossed = ["train_clip_length"] if (results["train_clip_length"] != results["clip_length"]).any() else []
+
+    def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+        length, stride = int(row["clip_length"]), int(row["stride"])
+        return (
+            *(_field(row[name]) for name in (*varying, *crossed)),
+            *(number(value, digits=0) for value in (length, stride, length - stride)),
+            _tracking(row),
+            *(_metric(row, name) for name in (*metrics, NON_IDENTITY, FRAME_AP)),
+        )
+
+    columns = (
+        *(_field_column(name) for name in (*varying, *crossed)),
+        *map(Column, ("T", "S", "overlap")),
+        Column("tracking", align="left"),
+        *map(Column, metrics),
+        *_YARDSTICK_COLUMNS,
+    )
+    first = columns.index(Column("AP"))
+    sections = _sections(results, cells, range(first, first + len(metrics)))
+    return Table(
+        study.name, study.title, columns, sections, _present((_spread_note(results), _YARDSTICK_NOTE))
+    )
+
+
+def settings(study: StudyResults, results: pd.DataFrame) -> Table:
+    """A plain list: the fields in which the study's rows differ, then the metrics."""
+    metrics = ("AP", "AP50", "AP75", "AR1", "AR10")
+    varying = [name for name in _FIELDS if len(set(results[name])) > 1] or ["variant"]
+
+    def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+        return (*(_field(row[name]) for name in varying), *(_metric(row, name) for name in metrics))
+
+    columns = (*map(_field_column, varying), *map(Column, metrics))
+    sections = _sections(results, cells, range(len(varying), len(columns)))
+    return Table(study.name, study.title, columns, sections, _present((_spread_note(results),)))
+
+
+LAYOUTS: dict[str, Callable[[StudyResults, pd.DataFrame], Table]] = {
+    "ablation": ablation,
+    "clip_analysis": clip_analysis,
+    "settings": settings,
+}
+
+
+def _sections(results: pd.DataFrame, cells: _Cells, ranked_columns: Sequence[int]) -> tuple[Section, ...]:
+    """For each data set its rows, the best of them marked, then the yardsticks."""
+    sections = []
+    datasets = results["dataset"].unique()
+    for dataset in datasets:
+        lines = results[results["dataset"] == dataset]
+        prefix = f"{dataset}" if len(datasets) > 1 else ""
+        rows = [cells(row) for row in lines[lines["role"] == "row"].to_dict("records")]
+        sections.append(Section(ranked(rows, ranked_columns), prefix.replace("_", " ")))
+        yardsticks = tuple(cells(row) for row in lines[lines["role"] == "yardstick"].to_dict("records"))
+        if yardsticks:
+            sections.append(Section(yardsticks, _YARDSTICK_TITLE))
+    return tuple(section for section in sections if section.rows)
+
+
+def _metric(row: Mapping[str, Any], name: str) -> Number:
+    return number(row[name], row[f"{name}_spread"])
+
+
+def _tracking(row: Mapping[str, Any]) -> str:
+    return ablation_setting(row)[3].replace("_", " ")
+
+
+def _field(value: Any) -> Cell:
+    return value.replace("_", " ") if isinstance(value, str) else number(value, digits=0)
+
+
+def _field_column(name: str) -> Column:
+    return Column(
+        name.replace("_", " "), align="left" if name in ("model", "variant", "tracker") else "right"
+    )
+
+
+def _present(notes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(note for note in notes if note)
+
+
+def _spread_note(results: pd.DataFrame) -> str:
+    """What the small numbers are, and how many rows lack runs."""
+    rows = results[results["role"] == "row"]
+    kinds = set(rows["spread_over"]) - {""}
+    notes = []
+    if "seeds" in kinds:
+        notes.append(
+            f"Mean and standard deviation over {rows['num_seeds'].max()} seeds, each the mean of its folds."
+        )
+    if "folds" in kinds:
+        notes.append("One seed: the small numbers are the standard deviation over its folds, not over seeds.")
+    lacking = int((rows["num_complete_seeds"] < rows["num_seeds"]).sum())
+    if lacking:
+        notes.append(
+            f"{lacking} of {len(rows)} rows lack runs: a seed counts when all of its folds are there."
+        )
+    return " ".join(notes)

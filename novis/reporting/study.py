@@ -1,0 +1,79 @@
+"""Reading ``study.json``: which runs make up a table or a figure, and where their files lie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from novis.errors import InputError
+from novis.files import read_json
+
+# What tells one row of a table from another; folds and seeds repeat a row.
+KEY = (
+    "role",
+    "dataset",
+    "model",
+    "variant",
+    "train_clip_length",
+    "clip_length",
+    "stride",
+    "tracker",
+    "min_size",
+)
+_REQUIRED = (*KEY, "split", "seed", "variant_settings", "tracker_settings", "metrics")
+_ROLES = ("row", "yardstick")
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """A study and its finished or unfinished runs, one mapping for each row, fold and seed.
+
+    Attributes:
+        name: the study's name, which names its files.
+        layout: how it is laid out: ``ablation``, ``clip_analysis`` or ``settings``.
+        title: one line for captions.
+        experiment: the configuration it belongs to, such as ``shapes``.
+        rows: the fields of each run, with the paths of ``metrics``, ``matches``,
+            ``linking``, ``frame_metrics`` and ``checkpoint`` (a path may be None).
+    """
+
+    name: str
+    layout: str
+    title: str
+    experiment: str
+    rows: tuple[Mapping[str, Any], ...]
+
+
+def read_study(path: Path) -> StudyResults:
+    """Read and check a ``study.json``.
+
+    Raises:
+        InputError: the file is missing or broken, a key is missing, a role is unknown,
+            or a run occurs twice.
+    """
+    content = read_json(path, "study")
+    _demand(content, ("name", "layout", "title", "experiment", "rows"), f"{path}")
+    if not content["rows"]:
+        raise InputError(
+            f"{path}: study '{content['name']}' has no rows; check its blocks in the configuration"
+        )
+    seen: dict[tuple[Any, ...], int] = {}
+    for position, row in enumerate(content["rows"]):
+        _demand(row, _REQUIRED, f"{path}: row {position}")
+        if row["role"] not in _ROLES:
+            raise InputError(f"{path}: row {position}: role '{row['role']}' is none of {', '.join(_ROLES)}")
+        identity = tuple(row[key] for key in (*KEY, "split", "seed"))
+        if identity in seen:
+            raise InputError(f"{path}: rows {seen[identity]} and {position} are the same run; name it once")
+        seen[identity] = position
+    return StudyResults(
+        content["name"], content["layout"], content["title"], content["experiment"], tuple(content["rows"])
+    )
+
+
+def _demand(content: Any, keys: tuple[str, ...], where: str) -> None:
+    if not isinstance(content, Mapping):
+        raise InputError(f"{where}: must be a mapping; write it with the workflow")
+    absent = [key for key in keys if key not in content]
+    if absent:
+        raise InputError(f"{where}: lacks '{absent[0]}'; write it with the workflow")
