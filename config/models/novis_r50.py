@@ -1,6 +1,6 @@
 # NOVIS with a ResNet-50.
 
-_base_ = ["_base_/novis.py"]
+_base_ = ["_base_/novis.py", "_base_/training.py"]
 
 model = dict(
     backbone=dict(

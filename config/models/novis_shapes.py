@@ -1,6 +1,6 @@
 # NOVIS in small, for the embedded benchmark: the same network, trained on a CPU.
 
-_base_ = ["_base_/novis.py"]
+_base_ = ["_base_/novis.py", "_base_/training.py"]
 
 model = dict(
     backbone=dict(

@@ -47,6 +47,7 @@ class NOVIS(BaseModel):
         inputs: Sequence[Tensor],
         targets: Sequence[ClipTarget] | None = None,
         mode: Literal["loss", "tensor"] = "tensor",
+        **batch: int,
     ) -> ClipOutput | dict[str, Tensor]:
         """Segment B clips.
 
@@ -54,6 +55,8 @@ class NOVIS(BaseModel):
             inputs: B clips of (T, 3, h, w) uint8 RGB frames, one T, sizes may differ.
             targets: B ground truths with masks of the same sizes, for the mode ``loss``.
             mode: ``loss`` or ``tensor``.
+            batch: ``num_instances`` and ``num_clips`` of the whole batch, where these clips are
+                only a part of it; the criterion divides by them.
 
         Returns:
             The losses by name, or the predictions for the padded frames.
@@ -66,7 +69,11 @@ class NOVIS(BaseModel):
         if mode == "tensor":
             return output
         height, width = frames.shape[-2:]
-        return self.criterion(output.layers, [target.padded(height, width) for target in targets])
+        padded = [target.padded(height, width) for target in targets]
+        return self.criterion(output.layers, padded, **batch)
+
+    def init_weights(self) -> None:
+        """Nothing: parameters get their values where they are made, or from a checkpoint."""
 
     def frame_features(
         self, frames: Tensor, valid_sizes: Sequence[tuple[int, int]] | None = None

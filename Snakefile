@@ -1,0 +1,33 @@
+# The whole reproduction. The default configuration is the paper's; the small ones are
+# chosen with --configfile config/shapes.yaml or config/tiny.yaml.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/common.yaml"
+
+
+if "studies" not in config:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/track.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{REPORT}/report.html",
+        f"{REPORT}/summary.txt",

@@ -1,0 +1,146 @@
+"""Fitting a network: a configuration and any source of clips become a checkpoint."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine import dist
+from mmengine.config import Config
+from mmengine.optim import MultiStepLR
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader, Dataset
+
+from novis.engine.checkpoints import initialise, write_checkpoint
+from novis.engine.hooks import GradientHook, ResumeHook, ValidationHook, bare
+from novis.engine.loop import IterationSampler
+from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
+from novis.errors import InputError
+from novis.files import sha256, write_json
+from novis.fingerprint import stage_fingerprint
+from novis.model.registry import MODELS
+from novis.structures import Category
+
+_LOG = logging.getLogger(__name__)
+
+# The state of a running training, in its work folder.
+STATE = "state.pth"
+
+Validate = Callable[[torch.nn.Module], dict[str, float]]
+
+
+def fit(
+    config: Config,
+    categories: Sequence[Category],
+    dataset: Dataset,
+    schedule: Any,
+    output: Path,
+    init: Path | None = None,
+    work: Path | None = None,
+    workers: int = 0,
+    validate: Validate | None = None,
+) -> None:
+    """Train the model of ``config`` on ``dataset[entry]`` for the entries of ``schedule``.
+
+    Writes the checkpoint ``output`` with its provenance, and beside it the resolved
+    configuration as ``config.json``.
+    """
+    work = work or output.parent / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    config.model.instance_decoder.num_classes = len(categories)
+    provenance = {
+        "config": config.to_dict(),
+        "categories": [asdict(category) for category in categories],
+        "init_sha256": sha256(init) if init else None,
+        "code": stage_fingerprint("novis.engine.train"),
+    }
+    torch.manual_seed(config.training.seed)
+    model = MODELS.build(config.model)
+    if init:
+        afresh = initialise(model, init)
+        _LOG.info("started from %s; afresh: %s", init, ", ".join(afresh) or "nothing")
+    resume = ResumeHook(
+        work / STATE,
+        config.training.save_interval,
+        config.training.save_minutes,
+        json.dumps({key: provenance[key] for key in ("config", "categories", "init_sha256")}, sort_keys=True),
+    )
+    runner = _runner(config, model, _loader(config, dataset, schedule, workers), work, resume, validate)
+    runner.train()
+    if dist.is_main_process():
+        loop = runner.train_loop
+        meta = provenance | {
+            "iterations": loop.iteration,
+            "seconds": round(resume.elapsed, 1),
+            "incidents": dict(loop.incidents) | {"skipped_steps": runner.optim_wrapper.skipped_steps},
+            "torch": torch.__version__,
+        }
+        write_checkpoint(output, {"state_dict": bare(runner.model).state_dict(), "meta": meta})
+        write_json(output.with_name("training.json"), meta | {"sha256": sha256(output)}, indent=2)
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch compute with a fixed number of CPU threads: results repeat bit for bit only then."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _runner(
+    config: Config,
+    model: torch.nn.Module,
+    loader: DataLoader,
+    work: Path,
+    resume: ResumeHook,
+    validate: Validate | None,
+) -> Runner:
+    training = config.training
+    groups = parameter_groups(
+        model, training.learning_rate, training.weight_decay, training.backbone_multiplier
+    )
+    optimizer = torch.optim.AdamW(groups, lr=training.learning_rate)
+    hooks = [resume, GradientHook()]
+    if validate and training.validation_interval:
+        hooks.append(ValidationHook(validate, training.validation_interval))
+    return Runner(
+        model=model,
+        work_dir=str(work),
+        train_dataloader=loader,
+        train_cfg={
+            "type": "ClipTrainLoop",
+            "max_iters": training.iterations,
+            "micro_batch": training.micro_batch,
+            "seed": training.seed,
+        },
+        optim_wrapper=ClipOptimWrapper(optimizer, training.precision, training.max_norm),
+        param_scheduler=[
+            MultiStepLR(optimizer, milestones=training.milestones, gamma=0.1, by_epoch=False)
+        ],
+        default_hooks={
+            "checkpoint": None,
+            "sampler_seed": None,
+            "logger": {"type": "LoggerHook", "interval": training.log_interval, "log_metric_by_epoch": False},
+        },
+        custom_hooks=hooks,
+        log_processor={"by_epoch": False},
+        visualizer={
+            "type": "Visualizer",
+            "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}],
+        },
+        randomness={"seed": training.seed},
+        experiment_name="novis",
+        cfg=Config({"experiment_name": "novis"}),
+    )
+
+
+def _loader(config: Config, dataset: Dataset, schedule: Any, workers: int) -> DataLoader:
+    rank, world_size = dist.get_rank(), dist.get_world_size()
+    if config.training.batch_size % (world_size * config.training.micro_batch):
+        raise InputError(
+            f"a batch of {config.training.batch_size} clips cannot be divided among {world_size} processes "
+            f"in micro-batches of {config.training.micro_batch}; change training.micro_batch or the processes"
+        )
+    sampler = IterationSampler(schedule, config.training.iterations, rank, world_size)
+    return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=list)

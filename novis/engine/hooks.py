@@ -1,0 +1,166 @@
+"""What happens between iterations: saving, resuming, measuring."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from mmengine import dist
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from novis.engine.checkpoints import read_checkpoint, write_checkpoint
+from novis.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+
+
+class Interrupted(SystemExit):
+    """The run was told to stop, and has saved its state. Exit status 75: try again later."""
+
+    def __init__(self) -> None:
+        super().__init__(75)
+
+
+class ResumeHook(Hook):
+    """Saves the whole state of training, and takes it up again.
+
+    The state lies in one file, replaced as a whole; a kill at any moment loses the
+    iterations since the last save and nothing else. SIGTERM and SIGUSR1 (a time limit
+    or a preemption is near) save at the end of the running iteration and stop.
+
+    Args:
+        path: the state's file.
+        interval: iterations between saves.
+        minutes: or as many minutes, whichever comes first.
+        identity: what the state belongs to; a state of another run is refused.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, path: Path, interval: int, minutes: float, identity: str) -> None:
+        self.path = path
+        self.interval = interval
+        self.minutes = minutes
+        self.identity = identity
+        self.seconds = 0.0
+        self._saved_at = self._started_at = time.monotonic()
+        self._stop = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Take up the saved state, if there is one."""
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._on_signal)
+        if self.path.exists():
+            self._resume(runner)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Save when it is time; stop when told to."""
+        finished = runner.train_loop.iteration + 1
+        late = time.monotonic() - self._saved_at > 60 * self.minutes
+        if self._stop or finished % self.interval == 0 or late:
+            self._save(runner, finished)
+        if self._stop:
+            _LOG.warning("told to stop: saved after iteration %d", finished)
+            raise Interrupted
+
+    def _save(self, runner: Runner, finished: int) -> None:
+        self._saved_at = time.monotonic()
+        if dist.is_main_process():
+            write_checkpoint(
+                self.path,
+                {
+                    "identity": self.identity,
+                    "iteration": finished,
+                    "seconds": self.elapsed,
+                    "state_dict": bare(runner.model).state_dict(),
+                    "optimizer": runner.optim_wrapper.state_dict(),
+                    "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
+                    "incidents": dict(runner.train_loop.incidents),
+                },
+            )
+
+    def _resume(self, runner: Runner) -> None:
+        state = read_checkpoint(self.path)
+        if state["identity"] != self.identity:
+            raise InputError(
+                f"{self.path}: is the state of a training with another configuration or other data; "
+                "delete its folder to start over, or restore the configuration to go on"
+            )
+        bare(runner.model).load_state_dict(state["state_dict"])
+        runner.optim_wrapper.load_state_dict(state["optimizer"])
+        for scheduler, saved in zip(runner.param_schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
+        runner.train_loop.resume_at(state["iteration"])
+        runner.train_loop.incidents.update(state["incidents"])
+        self.seconds = state["seconds"]
+        _LOG.info("resumed after iteration %d", state["iteration"])
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, over all interruptions."""
+        return self.seconds + time.monotonic() - self._started_at
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop = True
+
+
+class GradientHook(Hook):
+    """Logs what an eye should be on: the gradient's norm and the steps left out."""
+
+    priority = "LOW"
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Hand both to the logger."""
+        runner.message_hub.update_scalar("train/gradient_norm", runner.optim_wrapper.gradient_norm)
+        runner.message_hub.update_scalar("train/skipped_steps", runner.optim_wrapper.skipped_steps)
+
+
+class ValidationHook(Hook):
+    """Logs validation AP now and then. It never selects a checkpoint: the last one counts.
+
+    Args:
+        validate: gives the scores of the model as it is.
+        interval: iterations between validations.
+    """
+
+    priority = "LOW"
+
+    def __init__(self, validate: Callable[[torch.nn.Module], dict[str, float]], interval: int) -> None:
+        self.validate = validate
+        self.interval = interval
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Validate on the main process when it is time."""
+        finished = runner.train_loop.iteration + 1
+        if finished % self.interval or not dist.is_main_process():
+            return
+        model = bare(runner.model)
+        model.eval()
+        scores = self.validate(model)
+        model.train()
+        _LOG.info("iteration %d: validation %s", finished, format_scores(scores))
+        runner.visualizer.add_scalars(
+            {f"validation/{name}": value for name, value in scores.items()}, step=finished
+        )
+
+
+def format_scores(scores: dict[str, float]) -> str:
+    """``AP 25.1, AR1 20.3``: scores in percent."""
+    return ", ".join(f"{name} {100 * value:.1f}" for name, value in scores.items())
+
+
+def bare(model: torch.nn.Module) -> torch.nn.Module:
+    """The model without its data-parallel wrapper."""
+    return model.module if is_model_wrapper(model) else model

@@ -1,0 +1,155 @@
+"""The training loop: one iteration is one optimiser step over the whole batch of clips.
+
+The batch has the paper's size whatever the number of processes: each process takes its
+share in micro-batches and accumulates. Every loss is normalised by the whole batch, and
+every micro-batch draws its random points from a seed of (run, iteration, first sample),
+so that the sum does not depend on how the work was divided, and an interrupted run
+continues bit for bit.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine import dist
+from mmengine.registry import LOOPS
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader, Sampler
+
+from novis.model.structures import ClipTarget
+
+_LOG = logging.getLogger(__name__)
+
+
+class IterationSampler(Sampler[list[Any]]):
+    """Yields, for every iteration from ``start`` on, this process's share of the batch's entries.
+
+    Args:
+        schedule: ``schedule[iteration]`` gives the entries of the whole batch.
+        num_iterations: where training ends.
+        rank: this process.
+        world_size: number of processes; it must divide the batch.
+    """
+
+    def __init__(self, schedule: Any, num_iterations: int, rank: int = 0, world_size: int = 1) -> None:
+        self.schedule = schedule
+        self.num_iterations = num_iterations
+        self.rank = rank
+        self.world_size = world_size
+        self.start = 0
+
+    def __len__(self) -> int:
+        return self.num_iterations - self.start
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for iteration in range(self.start, self.num_iterations):
+            entries = self.schedule[iteration]
+            share = len(entries) // self.world_size
+            yield entries[self.rank * share : (self.rank + 1) * share]
+
+
+@LOOPS.register_module()
+class ClipTrainLoop(IterBasedTrainLoop):
+    """Trains by :class:`IterationSampler`, one optimiser step an iteration.
+
+    Args:
+        runner: mmengine's runner.
+        dataloader: yields lists of samples: dicts of ``frames`` (T, 3, h, w) uint8,
+            ``labels`` (n,) int64, ``masks`` (n, T, h, w) bool, and ``name``.
+        max_iters: where training ends.
+        micro_batch: clips in one forward and backward pass.
+        seed: of the run.
+    """
+
+    def __init__(
+        self, runner: Runner, dataloader: DataLoader, max_iters: int, micro_batch: int, seed: int
+    ) -> None:
+        super().__init__(runner, dataloader, max_iters)
+        self.micro_batch = micro_batch
+        self.seed = seed
+        self.incidents: Counter[str] = Counter()
+
+    @property
+    def iteration(self) -> int:
+        """Number of finished iterations."""
+        return self._iter
+
+    def resume_at(self, iteration: int) -> None:
+        """Continue after ``iteration`` finished iterations; skipped samples are never read."""
+        self._iter = iteration
+        self.dataloader.batch_sampler.start = iteration
+
+    def run(self) -> torch.nn.Module:
+        """Train from the present iteration to the last."""
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        for batch in self.dataloader:
+            self.runner.model.train()
+            self.run_iter(batch)
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_iter(self, data_batch: Sequence[dict[str, Any]]) -> None:
+        """One optimiser step."""
+        self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
+        losses = self._step(data_batch)
+        self.runner.call_hook(
+            "after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=losses
+        )
+        self._iter += 1
+
+    def _step(self, samples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        optim_wrapper = self.runner.optim_wrapper
+        optim_wrapper.zero_grad()
+        counts = self._normalisers(samples)
+        world_size = dist.get_world_size()
+        totals: Counter[str] = Counter()
+        for first in range(0, len(samples), self.micro_batch):
+            part = samples[first : first + self.micro_batch]
+            last = first + self.micro_batch >= len(samples)
+            self._seed(dist.get_rank() * len(samples) + first)
+            with self._synchronisation(last), optim_wrapper.optim_context(self.runner.model):
+                losses = self._losses(part, counts)
+                total = sum(losses.values())
+                # Data parallelism averages gradients over processes; the losses are shares of a sum.
+                optim_wrapper.backward(total * world_size)
+            totals.update({name: float(loss.detach()) for name, loss in losses.items()})
+            self._watch(part, total)
+        optim_wrapper.step()
+        summed = {name: torch.tensor(value) for name, value in totals.items()}
+        return {"loss": sum(summed.values()), **summed}
+
+    def _losses(self, part: Sequence[dict[str, Any]], counts: dict[str, float]) -> dict[str, torch.Tensor]:
+        device = next(self.runner.model.parameters()).device
+        frames = [sample["frames"].to(device, non_blocking=True) for sample in part]
+        targets = [ClipTarget(sample["labels"].to(device), sample["masks"].to(device)) for sample in part]
+        return self.runner.model(frames, targets, mode="loss", **counts)
+
+    def _normalisers(self, samples: Sequence[dict[str, Any]]) -> dict[str, float]:
+        """Objects and clips of the whole batch, over all processes."""
+        counts = torch.tensor([sum(len(sample["labels"]) for sample in samples), len(samples)])
+        dist.all_reduce(counts)
+        return {"num_instances": int(counts[0]), "num_clips": int(counts[1])}
+
+    def _synchronisation(self, last: bool) -> AbstractContextManager[None]:
+        """Gradients are exchanged once, with the last micro-batch."""
+        model = self.runner.model
+        return nullcontext() if last or not hasattr(model, "no_sync") else model.no_sync()
+
+    def _seed(self, position: int) -> None:
+        text = f"{self.seed} {self._iter} {position}".encode()
+        torch.manual_seed(int.from_bytes(hashlib.sha256(text).digest()[:8]))
+
+    def _watch(self, part: Sequence[dict[str, Any]], total: torch.Tensor) -> None:
+        """Count and name what does not stop a run but should be known."""
+        names = ", ".join(str(sample["name"]) for sample in part)
+        if not np.isfinite(float(total.detach())):
+            self.incidents["non_finite_loss"] += 1
+            _LOG.warning("iteration %d: loss is not finite; the step is skipped: %s", self._iter, names)
+        self.incidents["clips_without_objects"] += sum(len(sample["labels"]) == 0 for sample in part)

@@ -1,0 +1,69 @@
+"""Pre-training in small: what COCO is to the paper, generated still images are to ``shapes``."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from novis import config as configuration
+from novis.data.shapes import CATEGORY_NAMES, ShapesImages, ShapesSettings
+from novis.engine.fit import fit, use_threads
+from novis.structures import Category
+
+
+def pretrain(
+    config: Path,
+    output: Path,
+    seed: int,
+    settings: dict[str, Any] | None = None,
+    init: Path | None = None,
+    work: Path | None = None,
+    workers: int = 0,
+    threads: int | None = None,
+) -> None:
+    """Train a network on generated still images, each seen once.
+
+    Args:
+        config: the resolved configuration ('novis configure'), with clip length 1
+        output: the checkpoint to write
+        seed: of the images; no video shares a scene with them
+        settings: of the generator, KEY=VALUE as for 'novis shapes'
+        init: a checkpoint to start from
+        work: folder for the state of the running training
+        workers: processes that render images
+        threads: CPU threads of the network
+    """
+    use_threads(threads)
+    resolved = configuration.load(config)
+    source = ShapesSettings.from_config(settings or {})
+    images = GeneratedImages(ShapesImages(source, seed))
+    names = CATEGORY_NAMES[: source.num_categories]
+    categories = [Category(number, name) for number, name in enumerate(names, 1)]
+    fit(resolved, categories, images, EndlessSchedule(resolved.training.batch_size), output, init, work, workers)
+
+
+class GeneratedImages(Dataset):
+    """Generated images as clips of one frame, by index."""
+
+    def __init__(self, images: ShapesImages) -> None:
+        self.images = images
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        frame, labels, masks = self.images.image(index)
+        return {
+            "frames": torch.from_numpy(frame).permute(2, 0, 1)[None].contiguous(),
+            "labels": torch.from_numpy(labels),
+            "masks": torch.from_numpy(masks)[:, None],
+            "name": f"image {index}",
+        }
+
+
+class EndlessSchedule:
+    """Batches of consecutive indices: every iteration has images of its own."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+
+    def __getitem__(self, iteration: int) -> list[int]:
+        return list(range(iteration * self.batch_size, (iteration + 1) * self.batch_size))

@@ -1,0 +1,152 @@
+"""One video through the network as a stream: every frame once, T frames in memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from novis.clips import clip_frames, clip_starts, overlap_lengths
+from novis.data.transforms import test_size
+from novis.errors import InputError
+from novis.model.novis import NOVIS
+from novis.model.structures import FrameFeatures
+from novis.structures import encode_logits
+
+# Frames and clips that go through the network at once: what a core or a GPU can keep busy.
+FRAMES_PER_BATCH = 4
+CLIPS_PER_BATCH = 4
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """What the network says about one clip, as NumPy arrays: one row of a ``VideoPrediction``."""
+
+    start: int
+    class_logits: np.ndarray
+    embeddings: np.ndarray
+    overlap_embeddings: np.ndarray
+    mask_codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class VideoPlan:
+    """Sizes, clip starts and overlap lengths of one video, known before its first frame."""
+
+    num_frames: int
+    clip_length: int
+    input_size: tuple[int, int]
+    padded_size: tuple[int, int]
+    starts: tuple[int, ...]
+    overlap_lengths: tuple[int, ...]
+
+
+def plan_video(
+    num_frames: int, height: int, width: int, clip_length: int, stride: int | None, min_size: int, divisor: int
+) -> VideoPlan:
+    """Decide what is computed of a video of ``num_frames`` frames of ``height`` x ``width``.
+
+    Args:
+        num_frames: of the video; fewer than T are padded as a palindrome.
+        height: of the original frames, pixels.
+        width: of the original frames, pixels.
+        clip_length: T.
+        stride: S, or None for a clip at every start, from which any stride can be tracked.
+        min_size: the short side of the network's input, pixels.
+        divisor: the padded input's sides are multiples of it.
+    """
+    size = test_size(height, width, min_size)
+    padded = tuple(-(-side // divisor) * divisor for side in size)
+    if stride is None:
+        starts = clip_starts(num_frames, clip_length, 1)
+        lengths = list(range(1, clip_length)) if len(starts) > 1 else []
+    else:
+        starts = clip_starts(num_frames, clip_length, stride)
+        lengths = overlap_lengths(num_frames, clip_length, stride)
+    return VideoPlan(num_frames, clip_length, size, padded, tuple(starts), tuple(lengths))
+
+
+class VideoStream:
+    """Runs a network over videos, frame features once a frame, memory constant in their length.
+
+    Args:
+        model: in evaluation mode.
+        precision: ``fp32``, ``bf16`` or ``fp16`` for what autocast admits.
+    """
+
+    def __init__(self, model: NOVIS, precision: str = "fp32") -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.precision = precision
+
+    @torch.inference_mode()
+    def clips(self, plan: VideoPlan, read: Callable[[int], np.ndarray]) -> Iterator[ClipRecord]:
+        """Predict every clip of the plan, in order of their starts.
+
+        Args:
+            plan: of the video.
+            read: gives frame i as (H, W, 3) uint8 RGB.
+        """
+        window: dict[int, FrameFeatures] = {}
+        frames = self._features(plan, read)
+        waiting: list[int] = []
+        for start in plan.starts:
+            waiting.append(start)
+            needed = min(start + plan.clip_length, plan.num_frames)
+            while len(window) == 0 or max(window) < needed - 1:
+                index, features = next(frames)
+                window[index] = features
+            if len(waiting) == CLIPS_PER_BATCH or start == plan.starts[-1]:
+                yield from self._decode(plan, waiting, window)
+                waiting = []
+            oldest = waiting[0] if waiting else start
+            for index in [i for i in window if i < oldest]:
+                del window[index]
+
+    def _features(
+        self, plan: VideoPlan, read: Callable[[int], np.ndarray]
+    ) -> Iterator[tuple[int, FrameFeatures]]:
+        height, width = plan.input_size
+        for first in range(0, plan.num_frames, FRAMES_PER_BATCH):
+            indices = range(first, min(first + FRAMES_PER_BATCH, plan.num_frames))
+            frames = np.stack([_resize(read(index), height, width) for index in indices])
+            clip = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device)
+            with self._autocast():
+                inputs = self.model.data_preprocessor.batch([clip])
+                features = self.model.frame_features(inputs, [plan.input_size] * len(clip))
+            for position, index in enumerate(indices):
+                yield index, features[position : position + 1]
+
+    def _decode(
+        self, plan: VideoPlan, starts: Sequence[int], window: dict[int, FrameFeatures]
+    ) -> Iterator[ClipRecord]:
+        slots = [clip_frames(start, plan.clip_length, plan.num_frames) for start in starts]
+        features = FrameFeatures.concatenate([window[int(i)] for clip in slots for i in clip])
+        with self._autocast():
+            output = self.model.decode(features, len(starts))
+            overlaps = self.model.edge_embeddings(features, output, plan.overlap_lengths)
+        masks = output.mask_logits.float().cpu().numpy()
+        classes = output.class_logits.float().cpu().numpy()
+        embeddings = output.embeddings.float().cpu().numpy()
+        overlap = overlaps.float().cpu().numpy()
+        for row, start in enumerate(starts):
+            if not np.isfinite(classes[row]).all():
+                raise InputError(
+                    f"the network gives no finite numbers for the clip at frame {start}: "
+                    "its weights are broken, or the precision is too low (try fp32)"
+                )
+            yield ClipRecord(start, classes[row], embeddings[row], overlap[row], encode_logits(masks[row]))
+
+    def _autocast(self) -> torch.autocast | nullcontext:
+        if self.precision == "fp32":
+            return nullcontext()
+        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, kind)
+
+
+def _resize(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    if frame.shape[:2] == (height, width):
+        return frame
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,259 @@
+"""What is run: studies, written once in a configuration, expanded into runs and paths.
+
+The standard library only: this is all that the workflow needs to know of the package.
+A study is a list of blocks; lists inside a block multiply, blocks add up. Everything
+else (paths, wildcards, resolved model configurations, table rows) follows from the
+frozen dataclasses below.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from itertools import product
+from pathlib import PurePosixPath
+from typing import Any
+
+from novis.errors import InputError
+from novis.fingerprint import file_fingerprint, stage_fingerprint
+
+__all__ = ["InputError", "file_fingerprint"]
+
+# The stages that are too dear to rerun for every edit of their code: bump a number on
+# purpose to have everything that the stage made, and all that follows, made again.
+VERSIONS = {"shapes": 1, "split": 1, "train": 1, "predict": 1}
+
+# The cheap stages, by the module that runs them: an edit of their code, but not of comments
+# or layout, makes what they made again.
+CHEAP_STAGES = {
+    "track": "novis.tracking.track",
+    "evaluate": "novis.evaluation.evaluate",
+    "report": "novis.reporting.report",
+    "overlays": "novis.visualisation.overlays",
+}
+
+# The one template of all paths below the results folder. Hyphens join fields, underscores words.
+TRAINING = "{dataset}/{split}/{model}-{variant}/T{train_clip_length}-seed{seed}"
+PREDICTION = TRAINING + "/test-T{clip_length}-{starts}-{min_size}px"
+TRACKING = PREDICTION + "/S{stride}-{tracker}"
+
+# What each wildcard of the templates may look like.
+WILDCARDS = {
+    "dataset": "[a-z0-9_]+",
+    "split": "fold[0-9]+|full",
+    "model": "[a-z0-9_]+",
+    "variant": "[a-z0-9_]+",
+    "train_clip_length": "[0-9]+",
+    "seed": "[0-9]+",
+    "clip_length": "[0-9]+",
+    "starts": "all|every[0-9]+",
+    "min_size": "[0-9]+",
+    "stride": "[0-9]+",
+    "tracker": "[a-z0-9_]+",
+    "study": "[a-z0-9_]+",
+}
+
+_BLOCK_KEYS = (
+    "dataset",
+    "split",
+    "model",
+    "variant",
+    "clip_length",
+    "test_clip_length",
+    "stride",
+    "tracker",
+    "starts",
+    "min_size",
+    "seed",
+)
+
+
+@dataclass(frozen=True, order=True)
+class Training:
+    """One checkpoint: a model variant trained with clips of T frames on one split with one seed."""
+
+    dataset: str
+    split: str
+    model: str
+    variant: str
+    train_clip_length: int
+    seed: int
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Where its files lie, relative to the results folder."""
+        return PurePosixPath(TRAINING.format(**asdict(self)))
+
+
+@dataclass(frozen=True, order=True)
+class Prediction:
+    """One clip cache: a checkpoint applied with test clip length T at a set of clip starts.
+
+    ``starts`` is ``all`` (every start: any stride can be tracked from it) or ``every<S>``.
+    """
+
+    training: Training
+    clip_length: int
+    starts: str
+    min_size: int
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Where its files lie, relative to the results folder."""
+        return PurePosixPath(PREDICTION.format(**self.fields))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All wildcards of its path."""
+        own = {"clip_length": self.clip_length, "starts": self.starts, "min_size": self.min_size}
+        return asdict(self.training) | own
+
+
+@dataclass(frozen=True, order=True)
+class Tracking:
+    """One results.json: a clip cache linked by one tracker at one stride."""
+
+    prediction: Prediction
+    stride: int
+    tracker: str
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Where its files lie, relative to the results folder."""
+        return PurePosixPath(TRACKING.format(**self.fields))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All wildcards of its path."""
+        return self.prediction.fields | {"stride": self.stride, "tracker": self.tracker}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One table or figure: its rows, the yardsticks beside them, and how it is laid out."""
+
+    name: str
+    layout: str
+    title: str
+    rows: tuple[Tracking, ...]
+    yardsticks: tuple[Tracking, ...] = ()
+    frames: Mapping[Prediction, Tracking] = field(default_factory=dict)
+
+    @property
+    def trackings(self) -> tuple[Tracking, ...]:
+        """Everything that must be tracked and scored for it, without repetition."""
+        return tuple(dict.fromkeys((*self.rows, *self.yardsticks, *self.frames.values())))
+
+
+def expand(name: str, config: Mapping[str, Any]) -> Study:
+    """The runs of the study ``name`` of a configuration.
+
+    ``defaults`` of the configuration complete every block. ``yardsticks`` of the study
+    (tracker names) are added to every prediction and stride of its rows, and with
+    ``frame_ap`` also the unlinked clips (S = T) from which per-frame mask AP is measured.
+
+    Raises:
+        InputError: an unknown study, key, dataset, model, variant or tracker (the nearest
+            known one is named), a missing field, or a clip length and stride that cannot
+            go together.
+    """
+    study = _look_up("study", name, config["studies"])
+    rows = tuple(
+        dict.fromkeys(tracking for block in study["blocks"] for tracking in _block(name, block, config))
+    )
+    settings = {(row.prediction, row.stride): None for row in rows}
+    yardsticks = tuple(
+        Tracking(prediction, stride, _known("tracker", tracker, config, name))
+        for prediction, stride in settings
+        for tracker in study.get("yardsticks", ())
+    )
+    frames = {}
+    if study.get("frame_ap"):
+        frames = {p: Tracking(p, p.clip_length, _unlinked(config, name)) for p, _ in settings}
+    return Study(name, study["layout"], study["title"], rows, yardsticks, frames)
+
+
+def overrides(training: Training, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training changes in its model file: dotted keys and values.
+
+    The dataset's schedule comes first, then the variant's settings, then T and the seed.
+    """
+    merged: dict[str, Any] = dict(config["datasets"][training.dataset].get("overrides", {}))
+    merged |= config["variants"][training.variant]
+    return merged | {
+        "clip_length": training.train_clip_length,
+        "seed": training.seed,
+    }
+
+
+def stage_code(stage: str) -> str:
+    """The fingerprint of a cheap stage's code, a parameter of its rule."""
+    return stage_fingerprint(CHEAP_STAGES[stage])
+
+
+def row_fields(tracking: Tracking, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table knows of a tracked run: its wildcards and the settings behind the names."""
+    fields = tracking.fields
+    return fields | {
+        "variant_settings": config["variants"][fields["variant"]],
+        "tracker_settings": config["trackers"][fields["tracker"]],
+    }
+
+
+def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
+    """A hint such as ``; did you mean 'embed'?``, or the list of what is known."""
+    matches = get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{matches[0]}'?" if matches else f"; known: {', '.join(sorted(known))}"
+
+
+def _block(study: str, block: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Tracking]:
+    for key in block:
+        if key not in _BLOCK_KEYS:
+            raise InputError(f"study '{study}': unknown key '{key}'{nearest(key, list(_BLOCK_KEYS))}")
+    merged = {**config.get("defaults", {}), **block}
+    dataset = merged.get("dataset")
+    if isinstance(dataset, str):
+        merged.setdefault("min_size", config["datasets"][_known("dataset", dataset, config, study)]["min_size"])
+    merged.setdefault("test_clip_length", None)
+    absent = [key for key in _BLOCK_KEYS if key not in merged or (merged[key] is None and key != "test_clip_length")]
+    if absent:
+        raise InputError(f"study '{study}': a block lacks '{absent[0]}'; write it there or under 'defaults'")
+    values = [merged[key] if isinstance(merged[key], list) else [merged[key]] for key in _BLOCK_KEYS]
+    for combination in product(*values):
+        yield _tracking(study, dict(zip(_BLOCK_KEYS, combination, strict=True)), config)
+
+
+def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> Tracking:
+    for kind in ("dataset", "model", "variant", "tracker"):
+        _known(kind, fields[kind], config, study)
+    train_length, stride = fields["clip_length"], fields["stride"]
+    test_length = fields["test_clip_length"] or train_length
+    if not 1 <= stride <= test_length:
+        raise InputError(
+            f"study '{study}': stride S={stride} with test clip length T={test_length}; S must lie in 1..T"
+        )
+    if fields["starts"] not in ("all", "stride"):
+        raise InputError(f"study '{study}': starts '{fields['starts']}' must be 'all' or 'stride'")
+    starts = "all" if fields["starts"] == "all" else f"every{stride}"
+    training = Training(
+        fields["dataset"], fields["split"], fields["model"], fields["variant"], train_length, fields["seed"]
+    )
+    return Tracking(Prediction(training, test_length, starts, fields["min_size"]), stride, fields["tracker"])
+
+
+def _known(kind: str, name: str, config: Mapping[str, Any], study: str) -> str:
+    if name not in config[f"{kind}s"]:
+        raise InputError(f"study '{study}': unknown {kind} '{name}'{nearest(str(name), config[f'{kind}s'])}")
+    return name
+
+
+def _look_up(kind: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise InputError(f"unknown {kind} '{name}'{nearest(name, known)}")
+    return known[name]
+
+
+def _unlinked(config: Mapping[str, Any], study: str) -> str:
+    for name, settings in config["trackers"].items():
+        if settings.get("kind") == "unlinked":
+            return name
+    raise InputError(f"study '{study}' wants per-frame AP, but no tracker of kind 'unlinked' is configured")

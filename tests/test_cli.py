@@ -1,0 +1,109 @@
+import sys
+import types
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from novis import cli
+from novis.errors import InputError
+
+
+def stage(
+    source: Path,
+    count: int,
+    ratio: float = 0.5,
+    flag: bool = False,
+    kind: Literal["a", "b"] = "a",
+    names: list[str] | None = None,
+    settings: dict[str, object] | None = None,
+) -> None:
+    """Do a thing
+    over two lines.
+
+    More of it.
+
+    Args:
+        source: where from, 100%
+        count: how many
+            of them
+    """
+    stage.called = dict(locals())
+
+
+@pytest.fixture(autouse=True)
+def stage_module(monkeypatch):
+    module = types.ModuleType("stage_module")
+    module.stage = stage
+    module.fail = fail
+    monkeypatch.setitem(sys.modules, "stage_module", module)
+    monkeypatch.setitem(cli.COMMANDS, "stage", ("stage_module", "stage", "a thing"))
+    monkeypatch.setitem(cli.COMMANDS, "fail", ("stage_module", "fail", "fails"))
+    stage.called = None
+
+
+def fail() -> None:
+    raise InputError("file.json: is broken")
+
+
+def test_arguments_reach_the_function_with_their_types():
+    words = "--source a/b --count 3 --flag --kind b --names x y --settings k=1 m=text n=[1,2]"
+    assert cli.main(["stage", *words.split()]) == 0
+    assert stage.called == {
+        "source": Path("a/b"),
+        "count": 3,
+        "ratio": 0.5,
+        "flag": True,
+        "kind": "b",
+        "names": ["x", "y"],
+        "settings": {"k": 1, "m": "text", "n": [1, 2]},
+    }
+
+
+def test_bad_input_is_one_message_without_a_traceback(capsys):
+    assert cli.main(["fail"]) == 2
+    assert capsys.readouterr().err == "novis fail: file.json: is broken\n"
+
+
+def test_a_missing_argument_is_named(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["stage", "--source", "a"])
+    assert "--count" in capsys.readouterr().err
+
+
+def test_settings_must_be_pairs(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["stage", "--source", "a", "--count", "1", "--settings", "k"])
+    assert "'k' is not of the form KEY=VALUE" in capsys.readouterr().err
+
+
+def test_an_unknown_command_names_the_nearest(capsys):
+    assert cli.main(["trian"]) == 2
+    assert "did you mean 'train'" in capsys.readouterr().err
+
+
+def test_help_comes_from_the_docstring(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["stage", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Do a thing over two lines." in text
+    assert "where from, 100%" in text
+    assert "how many of them" in text
+    assert "(default: 0.5)" in text
+
+
+def test_the_overview_names_every_command(capsys):
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {verb} " in text for verb in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in cli.COMMANDS if verb not in ("stage", "fail")])
+def test_every_argument_of_every_command_is_documented(verb, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([verb, "--help"])
+    module, name, _ = cli.COMMANDS[verb]
+    function = getattr(sys.modules[module], name)
+    _, helps = cli._read_docstring(function.__doc__.replace("\n    ", "\n"))
+    arguments = set(function.__annotations__) - {"return"}
+    assert arguments == {name for name, text in helps.items() if text}

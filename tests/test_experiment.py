@@ -1,0 +1,119 @@
+import copy
+
+import pytest
+
+from novis import experiment
+from novis.errors import InputError
+from novis.experiment import Training, expand, overrides, stage_code
+
+CONFIG = {
+    "datasets": {"toy": {"min_size": 64, "overrides": {"iterations": 10}}},
+    "models": {"small": {"file": "small.py"}},
+    "variants": {"plain": {"dice_loss": "per_frame"}, "novis": {"dice_loss": "volumetric"}},
+    "trackers": {
+        "embed": {"kind": "embed"},
+        "overlap_embed": {"kind": "overlap_embed"},
+        "identity": {"kind": "identity"},
+        "clips": {"kind": "unlinked"},
+    },
+    "defaults": {"dataset": "toy", "split": ["fold0", "fold1"], "model": "small", "seed": [0, 1], "starts": "all"},
+    "studies": {
+        "table": {
+            "layout": "ablation",
+            "title": "A table",
+            "yardsticks": ["identity"],
+            "frame_ap": True,
+            "blocks": [
+                {"variant": "plain", "clip_length": 4, "stride": 2, "tracker": "embed"},
+                {"variant": "novis", "clip_length": 4, "stride": [1, 2], "tracker": ["embed", "overlap_embed"]},
+            ],
+        }
+    },
+}
+
+
+def with_block(**changes):
+    config = copy.deepcopy(CONFIG)
+    block = {"variant": "plain", "clip_length": 4, "stride": 2, "tracker": "embed"} | changes
+    config["studies"]["table"]["blocks"] = [block]
+    return config
+
+
+def test_lists_multiply_and_blocks_add_up():
+    # 2 splits x 2 seeds x (1 + 2 strides x 2 trackers)
+    assert len(expand("table", CONFIG).rows) == 2 * 2 * (1 + 2 * 2)
+
+
+def test_yardsticks_stand_beside_every_prediction_and_stride():
+    study = expand("table", CONFIG)
+    wanted = {(row.prediction, row.stride) for row in study.rows}
+    assert {(y.prediction, y.stride) for y in study.yardsticks} == wanted
+    assert {y.tracker for y in study.yardsticks} == {"identity"}
+
+
+def test_frame_ap_is_measured_on_unlinked_clips_that_do_not_overlap():
+    study = expand("table", CONFIG)
+    assert {row.prediction for row in study.rows} == set(study.frames)
+    assert all(t.tracker == "clips" and t.stride == t.prediction.clip_length for t in study.frames.values())
+
+
+def test_the_path_names_every_field():
+    row = expand("table", with_block(seed=1, split="fold1")).rows[0]
+    assert str(row.folder) == "toy/fold1/small-plain/T4-seed1/test-T4-all-64px/S2-embed"
+
+
+def test_strided_caches_name_their_stride():
+    row = expand("table", with_block(starts="stride")).rows[0]
+    assert "test-T4-every2-64px" in str(row.folder)
+
+
+def test_different_runs_have_different_paths():
+    trackings = expand("table", CONFIG).trackings
+    assert len({str(t.folder) for t in trackings}) == len(trackings)
+
+
+def test_paths_match_the_wildcards():
+    import re
+
+    pattern = re.escape(experiment.TRACKING).replace(r"\{", "{").replace(r"\}", "}")
+    for name, expression in experiment.WILDCARDS.items():
+        pattern = pattern.replace("{" + name + "}", f"(?P<{name}>{expression})", 1)
+    for tracking in expand("table", CONFIG).trackings:
+        found = re.fullmatch(pattern, str(tracking.folder)).groupdict()
+        assert found == {key: str(value) for key, value in tracking.fields.items()}
+
+
+def test_dataset_schedule_variant_clip_length_and_seed_are_overrides():
+    training = Training("toy", "fold0", "small", "novis", 4, 3)
+    assert overrides(training, CONFIG) == {
+        "iterations": 10,
+        "dice_loss": "volumetric",
+        "clip_length": 4,
+        "seed": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stride": 5}, "S=5 with test clip length T=4"),
+        ({"tracker": "embbed"}, "unknown tracker 'embbed'; did you mean 'embed'"),
+        ({"varient": "novis"}, "unknown key 'varient'; did you mean 'variant'"),
+        ({"dataset": "ovis"}, "unknown dataset 'ovis'; known: toy"),
+        ({"starts": "some"}, "must be 'all' or 'stride'"),
+        ({"stride": None}, "lacks 'stride'"),
+    ],
+)
+def test_a_mistake_is_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        expand("table", with_block(**changes))
+
+
+def test_an_unknown_study_is_named():
+    with pytest.raises(InputError, match="unknown study 'tabel'; did you mean 'table'"):
+        expand("tabel", CONFIG)
+
+
+@pytest.mark.parametrize("stage", experiment.CHEAP_STAGES)
+def test_cheap_stages_have_a_fingerprint(stage):
+    assert len(stage_code(stage)) == 16

@@ -1,0 +1,57 @@
+# From the clip cache to tracks and scores. No network, no torch.
+
+TRACKING = f"{RESULTS}/{experiment.TRACKING}"
+
+
+def needs_truth(wildcards):
+    """The annotations, for the yardstick that links by them."""
+    oracle = config["trackers"][wildcards.tracker]["kind"] == "oracle"
+    return annotations(wildcards) if oracle else []
+
+
+rule track:
+    input:
+        clips=rules.predict.output,
+        annotations=needs_truth,
+    output:
+        results=f"{TRACKING}/results.json",
+        linking=f"{TRACKING}/linking.json",
+    params:
+        code=experiment.stage_code("track"),
+        tracker=lambda w: settings(config["trackers"][w.tracker]),
+        truth=lambda w, input: f"--annotations {input.annotations}" if input.annotations else "",
+        top_k=dataset_setting("top_k"),
+    log:
+        f"{LOGS}/track/{experiment.TRACKING}.log",
+    benchmark:
+        f"{BENCHMARKS}/track/{experiment.TRACKING}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "novis track --clips {input.clips} --tracker {params.tracker} --stride {wildcards.stride} "
+        "--top-k {params.top_k} {params.truth} --output {output.results} 2> {log}"
+
+
+rule evaluate:
+    input:
+        annotations=annotations,
+        videos=videos("valid"),
+        results=rules.track.output.results,
+    output:
+        metrics=f"{TRACKING}/metrics.json",
+        matches=f"{TRACKING}/matches.npz",
+    params:
+        code=experiment.stage_code("evaluate"),
+        # Clips that were not linked are no tracks: they are scored frame by frame.
+        frames=lambda w: "--per-frame" if config["trackers"][w.tracker]["kind"] == "unlinked" else "",
+    log:
+        f"{LOGS}/evaluate/{experiment.TRACKING}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate/{experiment.TRACKING}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "novis evaluate --annotations {input.annotations} --videos {input.videos} "
+        "--results {input.results} {params.frames} --matches {output.matches} --output {output.metrics} 2> {log}"

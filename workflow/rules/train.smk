@@ -1,0 +1,105 @@
+# From a model file and clips to a checkpoint.
+
+TRAINING = f"{RESULTS}/{experiment.TRAINING}"
+
+
+PRETRAINING = f"{RESULTS}/pretraining/{{model}}"
+
+
+localrules:
+    configure,
+    configure_pretraining,
+
+
+def initial_weights(wildcards):
+    """The checkpoint that a model starts from: as given, or made anew by its pre-training."""
+    model = config["models"][wildcards.model]
+    if config["pretrain"] and "pretraining" in model:
+        return f"{PRETRAINING}/checkpoint.pth".format(model=wildcards.model)
+    return model["init"] or []
+
+
+rule configure:
+    # The frozen experiment of a training: what was configured when it was planned.
+    output:
+        f"{TRAINING}/config.json",
+    params:
+        model=lambda w: config["models"][w.model]["file"],
+        code=lambda w: experiment.file_fingerprint(config["models"][w.model]["file"]),
+        switches=lambda w: settings(experiment.overrides(training_of(w), config)),
+    log:
+        f"{LOGS}/configure/{experiment.TRAINING}.log",
+    shell:
+        "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
+
+
+rule train:
+    input:
+        config=rules.configure.output,
+        annotations=annotations,
+        train=videos("train"),
+        valid=videos("valid"),
+        init=initial_weights,
+    output:
+        checkpoint=f"{TRAINING}/checkpoint.pth",
+        provenance=f"{TRAINING}/training.json",
+    params:
+        version=experiment.VERSIONS["train"],
+        frames=frames,
+        init=lambda w, input: f"--init {input.init}" if input.init else "",
+        # Not an output: the state of an interrupted training must survive a failed job.
+        work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
+    log:
+        f"{LOGS}/train/{experiment.TRAINING}.log",
+    benchmark:
+        f"{BENCHMARKS}/train/{experiment.TRAINING}.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=1440,
+    shell:
+        "novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
+        "--videos {input.train} --validation-videos {input.valid} {params.init} --work {params.work} "
+        "--threads {threads} --output {output.checkpoint} 2> {log}"
+
+
+rule configure_pretraining:
+    output:
+        f"{PRETRAINING}/config.json",
+    params:
+        model=lambda w: config["models"][w.model]["file"],
+        code=lambda w: experiment.file_fingerprint(config["models"][w.model]["file"]),
+        switches=lambda w: settings(config["models"][w.model]["pretraining"]["overrides"]),
+    log:
+        f"{LOGS}/configure/pretraining-{{model}}.log",
+    shell:
+        "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
+
+
+rule pretrain:
+    # The initial weights of the small models: on generated still images, as the paper's are on COCO.
+    input:
+        rules.configure_pretraining.output,
+    output:
+        checkpoint=f"{PRETRAINING}/checkpoint.pth",
+        provenance=f"{PRETRAINING}/training.json",
+    params:
+        version=experiment.VERSIONS["train"],
+        seed=lambda w: config["models"][w.model]["pretraining"]["seed"],
+        settings=lambda w: settings(
+            config["datasets"][config["models"][w.model]["pretraining"]["dataset"]]["generate"]["settings"]
+        ),
+        work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
+    log:
+        f"{LOGS}/pretrain/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/pretrain/{{model}}.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=720,
+    shell:
+        "novis pretrain --config {input} --seed {params.seed} --settings {params.settings} "
+        "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
