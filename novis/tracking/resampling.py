@@ -1,0 +1,119 @@
+"""From merged masks at a quarter of the network's input to run-length codes at frame size.
+
+Two bilinear resizings, to the padded input and from its unpadded part to the original
+frame, are linear, so each is a matrix for the rows and one for the columns, and the two
+multiply. Only the rectangle where a mask can be positive is ever computed: most masks
+are small, and the bulk of a frame costs nothing.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from novis.structures import RLE, VideoPrediction
+
+# A target pixel mixes at most 3 neighbouring cells, so it reaches 2 cells beyond a positive one.
+_REACH = 2
+
+
+@dataclass(frozen=True)
+class MaskResampler:
+    """Resizes evidence for a mask to the original frame and encodes where it is positive.
+
+    Attributes:
+        padded_size: (height, width) of the network's input, four times that of the evidence.
+        input_size: (height, width) of the resized frame within it.
+        frame_size: (height, width) of the original frame.
+    """
+
+    padded_size: tuple[int, int]
+    input_size: tuple[int, int]
+    frame_size: tuple[int, int]
+
+    @staticmethod
+    def of(prediction: VideoPrediction) -> "MaskResampler":
+        """The resampler of a video."""
+        frame_size = (prediction.video.height, prediction.video.width)
+        return MaskResampler(prediction.padded_size, prediction.input_size, frame_size)
+
+    def encode(self, evidence: np.ndarray) -> RLE | None:
+        """The mask where resized ``evidence`` (h, w) is above 0, or None if it is empty."""
+        positive = evidence > 0
+        rows, columns = np.flatnonzero(positive.any(1)), np.flatnonzero(positive.any(0))
+        if not len(rows):
+            return None
+        by_row, top = _window(self._rows, rows[0], rows[-1])
+        by_column, left = _window(self._columns, columns[0], columns[-1])
+        region = evidence[_around(rows[0], rows[-1]), _around(columns[0], columns[-1])]
+        return encode_region(by_column @ region.T @ by_row.T > 0, top, left, self.frame_size)
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return _resizing(self.padded_size[0], self.input_size[0], self.frame_size[0])
+
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        return _resizing(self.padded_size[1], self.input_size[1], self.frame_size[1])
+
+
+def interpolation(source: int, target: int) -> np.ndarray:
+    """Bilinear resizing of a line of ``source`` values to ``target`` values, as a (target, source) matrix.
+
+    Pixels are areas, sampled at their centres (``align_corners=False``); borders are extended.
+    """
+    position = ((np.arange(target) + 0.5) * (source / target) - 0.5).clip(0, source - 1)
+    low = position.astype(np.int64)
+    fraction = position - low
+    matrix = np.zeros((target, source))
+    np.add.at(matrix, (np.arange(target), low), 1 - fraction)
+    np.add.at(matrix, (np.arange(target), np.minimum(low + 1, source - 1)), fraction)
+    return matrix
+
+
+def encode_region(region: np.ndarray, top: int, left: int, frame_size: tuple[int, int]) -> RLE | None:
+    """The RLE of a frame that is empty outside a region.
+
+    Args:
+        region: (width, height) bool, transposed: RLE counts down the columns.
+        top: first row of the region in the frame.
+        left: first column of the region in the frame.
+        frame_size: (height, width).
+
+    Returns:
+        A compressed RLE, or None if the region is empty.
+    """
+    height, width = frame_size
+    # A background pixel behind each column ends every run within it.
+    columns = np.zeros((region.shape[0], region.shape[1] + 1), np.int8)
+    columns[:, :-1] = region
+    changes = np.flatnonzero(np.diff(columns.ravel(), prepend=np.int8(0)))
+    if not len(changes):
+        return None
+    column, row = np.divmod(changes, columns.shape[1])
+    borders = (left + column) * height + top + row
+    # A run that reaches the bottom goes on where the next column begins with one.
+    joined = np.flatnonzero(borders[1:-1:2] == borders[2::2])
+    borders = np.delete(borders, np.concatenate([2 * joined + 1, 2 * joined + 2]))
+    ends = [] if borders[-1] == height * width else [height * width]
+    counts = np.diff(np.concatenate([borders, ends]), prepend=0).astype(int).tolist()
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def _resizing(padded: int, resized: int, original: int) -> np.ndarray:
+    to_input = interpolation(padded // 4, padded)[:resized]
+    return (interpolation(resized, original) @ to_input).astype(np.float32)
+
+
+def _around(first: int, last: int) -> slice:
+    return slice(max(first - _REACH, 0), last + 1 + _REACH)
+
+
+def _window(matrix: np.ndarray, first: int, last: int) -> tuple[np.ndarray, int]:
+    """The part of ``matrix`` for the targets that any source in first..last reaches, and the first target."""
+    targets = np.flatnonzero(matrix[:, first : last + 1].any(1))
+    if not len(targets):
+        return matrix[:0, _around(first, last)], 0
+    return matrix[targets[0] : targets[-1] + 1, _around(first, last)], int(targets[0])
