@@ -66,10 +66,8 @@ def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
         *(column for m in metrics for column in (Column("ours", m), Column("paper", m, reference=True))),
         *_YARDSTICK_COLUMNS,
     )
-    paper_note = (
-        f"Paper (arXiv {paper_numbers()['source']['arxiv']}): {paper_numbers()['table3']['caption']}."
-    )
-    notes = (paper_note, _spread_note(results), _YARDSTICK_NOTE)
+    source, caption = paper_numbers()["source"]["arxiv"], paper_numbers()["table3"]["caption"]
+    notes = (f"Paper (arXiv {source}): {caption}.", _spread_note(results), _YARDSTICK_NOTE)
     return Table(study.name, study.title, columns, _sections(results, cells, (4, 6, 8)), _present(notes))
 
 
