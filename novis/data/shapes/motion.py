@@ -83,7 +83,7 @@ def draw_trajectory(
 ) -> Trajectory:
     """A trajectory over times 0 to ``duration`` of an instance that reaches ``radius`` from its centre."""
     time, point = meeting
-    walker = _Walker(rng, settings, radius, settings.speed * float(rng.uniform(0.65, 1.45)))
+    walker = _Walker(rng, settings, radius, settings.speed * float(rng.uniform(0.6, 1.3)))
     after = walker.walk(point, duration - time, lambda elapsed: spots(time + elapsed))
     before = walker.walk(point, time, lambda elapsed: spots(time - elapsed))
     return Trajectory(time, tuple(after), tuple(before))

@@ -99,12 +99,14 @@ def _draw(
 ) -> int:
     """Draw a textured silhouette, note its pixels in ``owners``, and return how many they are."""
     outlines = _outlines(silhouette, pose)
-    left, top, right, bottom = _box(outlines, canvas.shape)
+    box_left, box_top, box_right, box_bottom = _box(outlines)
+    left, right = max(box_left, 0), min(box_right, canvas.shape[1])
+    top, bottom = max(box_top, 0), min(box_bottom, canvas.shape[0])
     if left >= right or top >= bottom:
         return 0
-    cover = np.zeros((bottom - top, right - left), np.uint8)
-    corner = np.array((left << _OUTLINE_BITS, top << _OUTLINE_BITS), np.int32)
-    cv2.fillPoly(cover, [outline - corner for outline in outlines], 255, cv2.LINE_AA, _OUTLINE_BITS)
+    # Covered as a whole and cut after: cut outlines would be filled a little differently.
+    cover = _cover(outlines, box_left, box_top, box_bottom - box_top, box_right - box_left)
+    cover = cover[top - box_top : bottom - box_top, left - box_left : right - box_left]
     colours = _fill(texture, pose, left, top, bottom - top, right - left)
     _blend(canvas[top:bottom, left:right], colours, cover)
     inside = cover >= 128
@@ -125,12 +127,22 @@ def _outlines(silhouette: Silhouette, pose: Pose) -> list[np.ndarray]:
     return outlines
 
 
-def _box(outlines: list[np.ndarray], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the pixels that the outermost outline may touch, inside the canvas."""
+def _cover(outlines: list[np.ndarray], left: int, top: int, height: int, width: int) -> np.ndarray:
+    """(height, width) uint8: the share of each pixel inside the outlines, 255 for all of it."""
+    # Filled four times finer; a pixel's centre is its whole coordinate, hence the half pixel.
+    fine = np.zeros((4 * height, 4 * width), np.uint8)
+    half = 1 << _OUTLINE_BITS - 1
+    corner = np.array(((left << _OUTLINE_BITS) - half + 2, (top << _OUTLINE_BITS) - half + 2), np.int32)
+    cv2.fillPoly(fine, [outline - corner for outline in outlines], 255, cv2.LINE_8, _OUTLINE_BITS - 2)
+    return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _box(outlines: list[np.ndarray]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels that the outermost outline may touch."""
     # A silhouette's first contour encloses the others.
     left, top = (outlines[0].min(axis=0) >> _OUTLINE_BITS).tolist()
     right, bottom = (outlines[0].max(axis=0) >> _OUTLINE_BITS).tolist()
-    return max(left - 1, 0), max(top - 1, 0), min(right + 3, shape[1]), min(bottom + 3, shape[0])
+    return left - 1, top - 1, right + 3, bottom + 3
 
 
 def _fill(texture: Texture, pose: Pose, left: int, top: int, height: int, width: int) -> np.ndarray:

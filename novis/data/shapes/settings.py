@@ -49,7 +49,7 @@ class ShapesSettings:
     num_categories: int = 6
     num_instances: tuple[int, int] = (2, 6)
     object_size: tuple[float, float] = (0.28, 0.52)
-    speed: float = 0.05
+    speed: float = 0.055
     unevenness: float = 0.5
     crowding: float = 0.5
     leaving: float = 0.35

@@ -56,8 +56,9 @@ def _crescent() -> Silhouette:
     return (np.array(points) + np.array((0.3, 0.0)),)
 
 
-def _square() -> Silhouette:
-    return (np.array([(-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)]),)
+def _corner() -> Silhouette:
+    points = [(-0.9, -0.9), (-0.2, -0.9), (-0.2, 0.2), (0.9, 0.2), (0.9, 0.9), (-0.9, 0.9)]
+    return (np.array(points) + np.array((0.2, -0.2)),)
 
 
 def _capsule() -> Silhouette:
@@ -74,7 +75,7 @@ CATEGORIES: dict[str, Silhouette] = {
     "star": _star(),
     "ring": _ring(),
     "crescent": _crescent(),
-    "square": _square(),
+    "corner": _corner(),
     "capsule": _capsule(),
 }
 
