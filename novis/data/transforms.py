@@ -1,0 +1,168 @@
+"""Resizing and augmentation: one draw for all frames of a clip (Appendix A).
+
+Frames are (T, H, W, 3) uint8, masks (n, T, H, W) bool. Frames are resized by Pillow's
+bilinear filter, masks by the nearest pixel centre, as in the parents: their published
+weights expect shrunk frames to be smoothed, which OpenCV's bilinear filter does not do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from novis.errors import InputError
+from novis.experiment import nearest
+
+
+def test_size(height: int, width: int, min_size: int, max_size: int = 1333) -> tuple[int, int]:
+    """Height and width after scaling the short side to ``min_size``, the long one to ``max_size`` at most."""
+    scale = min(min_size / min(height, width), max_size / max(height, width))
+    return max(int(height * scale + 0.5), 1), max(int(width * scale + 0.5), 1)
+
+
+# pytest would take the contract's name for a test.
+test_size.__test__ = False
+
+
+def resize_frame(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize a frame (H, W, 3) uint8 to ``size`` = (height, width), smoothed where it shrinks."""
+    if frame.shape[:2] == tuple(size):
+        return frame
+    return np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize masks (..., H, W) to ``size`` = (height, width): each pixel takes the one at its centre."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+        for new, old in zip(size, masks.shape[-2:], strict=True)
+    )
+    return masks.take(rows, axis=-2).take(columns, axis=-1)
+
+
+def resize_clip(
+    frames: np.ndarray, masks: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resize all frames and masks of a clip to ``size`` = (height, width)."""
+    if frames.shape[1:3] == tuple(size):
+        return frames, masks
+    return np.stack([resize_frame(frame, size) for frame in frames]), resize_masks(masks, size)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A crop of a random part, after a resize of its own.
+
+    Attributes:
+        probability: of cropping at all.
+        short_sides: choices of the short side, in pixels, before the crop.
+        sizes: least and most pixels of each side of the crop.
+    """
+
+    probability: float = 0.5
+    short_sides: tuple[int, ...] = (400, 500, 600)
+    sizes: tuple[int, int] = (384, 600)
+
+    def size(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a crop inside a frame of ``height`` x ``width``."""
+        low, high = self.sizes
+        return tuple(int(rng.integers(min(low, side), min(high, side) + 1)) for side in (height, width))
+
+
+@dataclass(frozen=True)
+class ClipAugmentation:
+    """How training clips are drawn and changed; the defaults are the paper's normal scale.
+
+    Attributes:
+        frame_range: other frames lie at most so far from the reference frame.
+        reverse: probability of reversing the clip in time.
+        flip: probability of a horizontal flip.
+        short_sides: choices of the short side, in pixels; none leaves frames as they are.
+        max_size: most pixels of the long side.
+        crop: before the resize, or None.
+    """
+
+    frame_range: int = 5
+    reverse: float = 0.5
+    flip: float = 0.5
+    short_sides: tuple[int, ...] = (288, 320, 352, 384, 416, 448, 480, 512)
+    max_size: int = 768
+    crop: Crop | None = Crop()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build from a configuration's ``augmentation``.
+
+        Raises:
+            InputError: a key is unknown (the nearest is named), or a value makes no sense.
+        """
+        settings = _known(cls, config, "augmentation")
+        if settings.get("crop") is not None:
+            settings["crop"] = Crop(**_known(Crop, settings["crop"], "augmentation.crop"))
+        augmentation = cls(**settings)
+        augmentation._check()
+        return augmentation
+
+    def __call__(
+        self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Crop, resize and flip a clip; the result may be a view."""
+        frames, masks = self._cropped(rng, frames, masks)
+        frames, masks = self.resized(rng, frames, masks)
+        if rng.random() < self.flip:
+            return frames[:, :, ::-1], masks[..., ::-1]
+        return frames, masks
+
+    def resized(
+        self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scale the short side to one of the choices."""
+        if not self.short_sides:
+            return frames, masks
+        height, width = frames.shape[1:3]
+        short_side = int(rng.choice(self.short_sides))
+        return resize_clip(frames, masks, test_size(height, width, short_side, self.max_size))
+
+    def _cropped(
+        self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.crop is None or rng.random() >= self.crop.probability:
+            return frames, masks
+        height, width = frames.shape[1:3]
+        short_side = int(rng.choice(self.crop.short_sides))
+        frames, masks = resize_clip(frames, masks, test_size(height, width, short_side, _NO_LIMIT))
+        height, width = self.crop.size(rng, *frames.shape[1:3])
+        top = int(rng.integers(frames.shape[1] - height + 1))
+        left = int(rng.integers(frames.shape[2] - width + 1))
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        return frames[:, rows, columns], masks[..., rows, columns]
+
+    def _check(self) -> None:
+        probabilities = [self.reverse, self.flip] + ([self.crop.probability] if self.crop else [])
+        if not all(0 <= probability <= 1 for probability in probabilities):
+            raise InputError(f"augmentation: probabilities {probabilities} must lie in 0..1")
+        sides = [*self.short_sides, self.max_size]
+        if self.crop:
+            sides += [*self.crop.short_sides, *self.crop.sizes]
+        if min(sides) < 1 or self.frame_range < 1:
+            raise InputError("augmentation: sides and frame_range must be at least 1")
+        if self.crop and (not self.crop.short_sides or self.crop.sizes[0] > self.crop.sizes[1]):
+            raise InputError(
+                f"augmentation.crop: short_sides {list(self.crop.short_sides)} must not be empty, and "
+                f"sizes {list(self.crop.sizes)} give the least side first"
+            )
+
+
+# Before a crop only the short side counts.
+_NO_LIMIT = 1 << 30
+
+
+def _known(cls: type, config: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The settings of ``config`` as keyword arguments of a dataclass, lists as tuples."""
+    names = [field.name for field in fields(cls)]
+    for key in config:
+        if key not in names:
+            raise InputError(f"{place}: unknown key '{key}'{nearest(key, names)}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
