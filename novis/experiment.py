@@ -22,13 +22,16 @@ __all__ = ["InputError", "file_fingerprint"]
 # purpose to have everything that the stage made, and all that follows, made again.
 VERSIONS = {"shapes": 1, "split": 1, "train": 1, "predict": 1}
 
-# The cheap stages, by the module that runs them: an edit of their code, but not of comments
-# or layout, makes what they made again.
-CHEAP_STAGES = {
-    "track": "novis.tracking.track",
-    "evaluate": "novis.evaluation.evaluate",
-    "report": "novis.reporting.report",
-    "overlays": "novis.visualisation.overlays",
+# The code behind each stage. For the cheap ones its fingerprint is a parameter of the rule: an
+# edit of the code, but not of comments or layout, makes what they made again. The dear ones
+# (those of VERSIONS) only record it, so that a report can mark what other code has made.
+STAGES = {
+    "train": ("novis.model", "novis.engine.fit", "novis.data.clip_dataset", "novis.data.clip_sampler"),
+    "predict": ("novis.model", "novis.engine.streaming", "novis.data.frames"),
+    "track": ("novis.tracking.track",),
+    "evaluate": ("novis.evaluation.evaluate",),
+    "report": ("novis.reporting.report",),
+    "overlays": ("novis.visualisation.overlays",),
 }
 
 # The one template of all paths below the results folder. Hyphens join fields, underscores words.
@@ -186,8 +189,8 @@ def overrides(training: Training, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stage_code(stage: str) -> str:
-    """The fingerprint of a cheap stage's code, a parameter of its rule."""
-    return stage_fingerprint(CHEAP_STAGES[stage])
+    """The fingerprint of the present code of a stage."""
+    return stage_fingerprint(*STAGES[stage])
 
 
 def row_fields(tracking: Tracking, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def stage_fingerprint(*modules: str) -> str:
     Two sources that differ only in comments, formatting or docstrings agree.
 
     Args:
-        modules: dotted names such as ``novis.tracking.track``.
+        modules: dotted names such as ``novis.tracking.track``, or a package such as
+            ``novis.model``, which stands for all modules in it.
 
     Returns:
         16 hexadecimal digits.
@@ -43,7 +44,7 @@ def file_fingerprint(*paths: Path | str) -> str:
 def import_closure(*modules: str) -> set[str]:
     """Names of all modules of this package that the given ones import, themselves included."""
     found: set[str] = set()
-    waiting = list(modules)
+    waiting = [name for module in modules for name in _members(module)]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -55,6 +56,14 @@ def import_closure(*modules: str) -> set[str]:
 def _source_of(module: str) -> Path:
     path = _PACKAGE.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _members(module: str) -> list[str]:
+    """The module itself, or all modules of a package."""
+    source = _source_of(module)
+    if source.name != "__init__.py":
+        return [module]
+    return [module, *(f"{module}.{path.stem}" for path in source.parent.glob("*.py") if path != source)]
 
 
 def _is_module(name: str) -> bool:

@@ -114,6 +114,6 @@ def test_an_unknown_study_is_named():
         expand("tabel", CONFIG)
 
 
-@pytest.mark.parametrize("stage", experiment.CHEAP_STAGES)
-def test_cheap_stages_have_a_fingerprint(stage):
+@pytest.mark.parametrize("stage", experiment.STAGES)
+def test_every_stage_has_a_fingerprint(stage):
     assert len(stage_code(stage)) == 16

@@ -28,6 +28,10 @@ def test_the_closure_follows_imports_and_nothing_else():
     assert closure == {"novis.clips", "novis.errors"}
 
 
+def test_a_package_stands_for_all_its_modules():
+    assert {"novis.model.criterion", "novis.model.novis"} <= import_closure("novis.model")
+
+
 def test_an_edit_of_an_imported_module_changes_the_stage(monkeypatch):
     before = stage_fingerprint("novis.clips")
     original = fingerprint._essence

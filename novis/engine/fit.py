@@ -19,8 +19,8 @@ from novis.engine.hooks import GradientHook, ResumeHook, ValidationHook, bare
 from novis.engine.loop import IterationSampler
 from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
 from novis.errors import InputError
+from novis.experiment import stage_code
 from novis.files import sha256, write_json
-from novis.fingerprint import stage_fingerprint
 from novis.model.registry import MODELS
 from novis.structures import Category
 
@@ -55,7 +55,7 @@ def fit(
         "config": config.to_dict(),
         "categories": [asdict(category) for category in categories],
         "init_sha256": sha256(init) if init else None,
-        "code": stage_fingerprint("novis.engine.train"),
+        "code": stage_code("train"),
     }
     torch.manual_seed(config.training.seed)
     model = MODELS.build(config.model)
@@ -76,7 +76,7 @@ def fit(
             "iterations": loop.iteration,
             "seconds": round(resume.elapsed, 1),
             "incidents": dict(loop.incidents) | {"skipped_steps": runner.optim_wrapper.skipped_steps},
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }
         write_checkpoint(output, {"state_dict": bare(runner.model).state_dict(), "meta": meta})
         write_json(output.with_name("training.json"), meta | {"sha256": sha256(output)}, indent=2)

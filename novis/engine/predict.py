@@ -18,8 +18,8 @@ from novis.engine.checkpoints import read_checkpoint
 from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_video
 from novis.engine.fit import use_threads
 from novis.errors import InputError
+from novis.experiment import stage_code
 from novis.files import sha256
-from novis.fingerprint import stage_fingerprint
 from novis.model.novis import NOVIS
 from novis.model.registry import MODELS
 from novis.storage.clip_cache import ClipCacheWriter
@@ -65,7 +65,7 @@ def predict(
     attributes = {
         "config": json.dumps(content["meta"]["config"], sort_keys=True),
         "checkpoint_sha256": sha256(checkpoint),
-        "code": stage_fingerprint("novis.engine.predict"),
+        "code": stage_code("predict"),
         "clip_length": clip_length,
         "starts": starts,
         "min_size": min_size,

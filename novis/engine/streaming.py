@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
 from novis.clips import clip_frames, clip_starts, overlap_lengths
-from novis.data.transforms import test_size
+from novis.data.transforms import resize_frame, test_size
 from novis.errors import InputError
 from novis.model.novis import NOVIS
 from novis.model.structures import FrameFeatures
@@ -108,10 +107,9 @@ class VideoStream:
     def _features(
         self, plan: VideoPlan, read: Callable[[int], np.ndarray]
     ) -> Iterator[tuple[int, FrameFeatures]]:
-        height, width = plan.input_size
         for first in range(0, plan.num_frames, FRAMES_PER_BATCH):
             indices = range(first, min(first + FRAMES_PER_BATCH, plan.num_frames))
-            frames = np.stack([_resize(read(index), height, width) for index in indices])
+            frames = np.stack([resize_frame(read(index), plan.input_size) for index in indices])
             clip = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device)
             with self._autocast():
                 inputs = self.model.data_preprocessor.batch([clip])
@@ -144,9 +142,3 @@ class VideoStream:
             return nullcontext()
         kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.type, kind)
-
-
-def _resize(frame: np.ndarray, height: int, width: int) -> np.ndarray:
-    if frame.shape[:2] == (height, width):
-        return frame
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)

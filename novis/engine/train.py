@@ -42,8 +42,14 @@ def train(
     use_threads(threads)
     settings = configuration.load(config)
     truth = read_annotations(annotations, read_names(videos) if videos else None)
-    validation = _validation(settings, annotations, frames, validation_videos)
     training = settings.training
+    validation = None
+    if validation_videos and training.validation_interval:
+        names = read_names(validation_videos)[: training.validation_videos]
+        held_out = read_annotations(annotations, names)
+        clip_length = settings.model.instance_decoder.clip_length
+        validation = Validation(held_out, frames, clip_length, training.validation_size)
     dataset = ClipDataset(truth, frames, settings.model.instance_decoder.clip_length, training.augmentation)
     schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed)
-    fit(settings, truth.categories, dataset, schedule, output, init, work, workers, validation)
+    categories = sorted(truth.categories, key=lambda category: category.id)
+    fit(settings, categories, dataset, schedule, output, init, work, workers, validation)

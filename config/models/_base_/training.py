@@ -25,4 +25,5 @@ training = dict(
     save_minutes=10,
     validation_interval=2000,
     validation_videos=20,
+    validation_size=360,
 )
