@@ -75,3 +75,25 @@ def test_the_camera_keeps_to_its_amplitude():
     corners = [scene.camera.corner(t) for scene in scenes(10, camera_motion=0.1) for t in range(36)]
     assert 8 < max(abs(x) for x, _ in corners) <= 16
     assert {scene.camera.corner(5.0) for scene in scenes(3, camera_motion=0.0)} == {(0, 0)}
+
+
+def longest_stay(scene, step=0.5):
+    """Longest time that an actor stays in the middle of one occluder."""
+    longest = 0.0
+    for actor in scene.actors:
+        for fixture in scene.occluders:
+            stay = 0.0
+            for time in np.arange(0, scene.duration, step):
+                x, y = scene.camera.corner(time)
+                place = actor.trajectory.position(time)
+                near = place and math.dist(place, (fixture.pose.x - x, fixture.pose.y - y)) < 1.5
+                stay = stay + step if near else 0.0
+                longest = max(longest, stay)
+    return longest
+
+
+def test_instances_hide_behind_occluders_that_are_wide_enough():
+    wide = scenes(15, occlusion=1.0, object_size=(0.2, 0.3), camera_motion=0.05, leaving=0.0)
+    assert sum(longest_stay(scene) >= 2 for scene in wide) >= 4
+    large = scenes(15, occlusion=1.0, object_size=(0.9, 1.0), camera_motion=0.05, leaving=0.0)
+    assert not any(longest_stay(scene) >= 2 for scene in large)

@@ -37,8 +37,10 @@ def test_a_stop_and_go_leg_stands_still_half_way():
 
 
 def test_a_swinging_leg_deviates_sideways_by_its_swing():
-    leg = Leg(0.0, 8.0, (0.0, 0.0), (100.0, 0.0), swing=9.0)
-    assert leg.position(2.0) == pytest.approx((25.0, 9.0))
+    # A way along (3, 4) / 5: sideways is (-4, 3) / 5.
+    leg = Leg(0.0, 8.0, (0.0, 0.0), (60.0, 80.0), swing=10.0)
+    assert leg.position(2.0) == pytest.approx((15.0 - 8.0, 20.0 + 6.0))
+    assert leg.position(6.0) == pytest.approx((45.0 + 8.0, 60.0 - 6.0))
 
 
 @pytest.mark.parametrize("seed", range(5))

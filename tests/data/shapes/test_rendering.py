@@ -29,9 +29,11 @@ def actor(name, centre, radius=12.0, velocity=(0.0, 0.0), angle=0.0, pattern=Non
     return Actor(label, pattern or texture(), radius, trajectory, spin, 0.0, STILL, STILL)
 
 
-def scene(*actors, occluders=(), settings=SETTINGS):
+def scene(*actors, occluders=(), patches=(), camera=(0.0, 0.0)):
     ground = (texture(dark=(90, 90, 90), light=(160, 150, 140), texels=1.0),) * 2
-    return Scene(settings, 10.0, Camera((STILL,), (STILL,)), ground, (), tuple(occluders), actors, (0, 0))
+    x, y = (Oscillation(offset, 0.0, math.pi / 2) for offset in camera)
+    world = (Camera((x,), (y,)), ground, tuple(patches), tuple(occluders))
+    return Scene(SETTINGS, 10.0, *world, actors, (0, 0))
 
 
 def signed_distance(name, centre, radius, angle, shape):
@@ -84,8 +86,20 @@ def test_an_actor_across_the_border_counts_inside_only_and_one_outside_not_at_al
 def test_a_texture_moves_with_its_actor():
     moving = actor("disc", (30.0, 30.0), 16.0, velocity=(3.0, 2.0), pattern=texture("checks"))
     first, second = render_frames(scene(moving), [0.0, 5.0])
-    assert np.array_equal(first.image[20:40, 20:40], second.image[30:50, 35:55])
-    assert np.ptp(first.image[20:40, 20:40]) > 100
+    assert np.array_equal(first.image[22:38, 22:38], second.image[32:48, 37:53])
+    assert np.ptp(first.image[22:38, 22:38]) > 100
+
+
+def test_occluders_and_patches_stand_in_the_world_that_the_camera_passes_over():
+    red, blue = texture(dark=(255, 0, 0), light=(255, 0, 0)), texture(dark=(0, 0, 255), light=(0, 0, 255))
+    pole = Fixture(bar(3.0, 5.0), red, Pose(40.0, 30.0, 0.0, 1.0, 1.0))
+    patch = Fixture(bar(3.0, 5.0), blue, Pose(70.0, 50.0, 0.0, 1.0, 1.0))
+    here = render_frames(scene(occluders=[pole], patches=[patch]), [0.0])[0].image
+    there = render_frames(scene(occluders=[pole], patches=[patch], camera=(12.0, -7.0)), [0.0])[0].image
+    assert here[30, 40].tolist() == there[30 + 7, 40 - 12].tolist() == [255, 0, 0]
+    assert here[50, 70].tolist() == there[50 + 7, 70 - 12].tolist() == [0, 0, 255]
+    # The ground moves with them: what both frames see is the same.
+    assert np.array_equal(here[:-7, 12:], there[7:, :-12])
 
 
 def test_colours_are_those_of_the_table_in_rgb():
