@@ -1,0 +1,59 @@
+"""The stage ``evaluate``: ``results.json`` and annotations become ``metrics.json``."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from novis.data.annotations import read_annotations
+from novis.data.splits import read_names
+from novis.evaluation.frame_ap import match_frames
+from novis.evaluation.metrics import summarise
+from novis.evaluation.pairing import pair
+from novis.evaluation.video_ap import match_tracks
+from novis.files import write_json
+from novis.storage.results_json import read_results
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(
+    annotations: Path,
+    results: Path,
+    output: Path,
+    videos: Path | None = None,
+    per_frame: bool = False,
+    matches: Path | None = None,
+) -> None:
+    """Score predicted tracks against ground truth; neither a network nor frames are needed.
+
+    Any results file in the format of the YouTube-VIS and OVIS servers is scored as
+    they scored it.
+
+    Args:
+        annotations: ground truth, in the layout of YouTube-VIS or OVIS
+        results: the results.json to score
+        output: the metrics.json to write
+        videos: a file that names the videos that count; all of them without it
+        per_frame: score masks in single frames instead of tracks (Fig. 4)
+        matches: also keep the outcome of matching, from which differences are judged
+    """
+    truth = read_annotations(annotations, read_names(videos) if videos else None)
+    pairings = pair(truth, read_results(results), str(results))
+    matching = match_frames if per_frame else match_tracks
+    matched = matching(truth, tqdm(pairings, desc="evaluate", unit="video"))
+    metrics = summarise(matched, truth)
+    if matches:
+        matched["all"].save(matches)
+    write_json(output, metrics, indent=1)
+    logger.info("%s", describe(metrics))
+
+
+def describe(metrics: dict[str, Any]) -> str:
+    """The main numbers in percent, on one line."""
+    shown = ("AP", "AP50", "AP75", "AR1", "AR10")
+    numbers = (
+        f"{name} {'undefined' if metrics[name] is None else f'{100 * metrics[name]:.1f}'}" for name in shown
+    )
+    return f"{', '.join(numbers)} ({metrics['num_videos']} videos)"

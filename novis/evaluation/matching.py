@@ -1,0 +1,68 @@
+"""Greedy matching of predictions to ground truth, as COCO and YouTube-VIS define it.
+
+One routine serves both: a track is matched once in its video, a per-frame mask once in
+each of F frames. It runs over all frames, all R ranges (of area or occlusion) and all T
+IoU thresholds at once; only the predictions take turns, in order of their scores.
+"""
+
+import numpy as np
+
+# Exactly the numbers of the reference: np.arange would be off in the last digit.
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
+UNMATCHED, TRUE_POSITIVE, IGNORED = 0, 1, 2
+
+# What the reference compares with: an IoU of 1 must pass any threshold.
+_LARGEST_THRESHOLD = 1 - 1e-10
+
+
+def match(
+    ious: np.ndarray,
+    ignored: np.ndarray,
+    crowd: np.ndarray,
+    thresholds: np.ndarray = IOU_THRESHOLDS,
+) -> np.ndarray:
+    """Match D predictions, best score first, to G instances.
+
+    A prediction takes the free instance of highest IoU at or above the threshold; among
+    equal ones the last. An ignored instance is taken only where no regular one is to be
+    had. Crowds are never used up.
+
+    Args:
+        ious: (F, D, G) float64, negative where a pair cannot match.
+        ignored: (F, R, G) bool, instances that do not count in a range.
+        crowd: (G,) bool, instances that may be matched any number of times.
+        thresholds: (T,) IoU thresholds.
+
+    Returns:
+        (F, R, T, D) int8 of UNMATCHED, TRUE_POSITIVE, or IGNORED where the match is an
+        ignored instance.
+    """
+    num_frames, num_predictions, num_instances = ious.shape
+    num_ranges, num_thresholds = ignored.shape[1], len(thresholds)
+    outcome = np.full((num_frames, num_ranges, num_thresholds, num_predictions), UNMATCHED, np.int8)
+    limits = np.minimum(thresholds, _LARGEST_THRESHOLD)[:, None]
+    free = np.ones((num_frames, num_ranges, num_thresholds, num_instances), bool)
+    preference = _preference(ious)
+    bonus = np.where(ignored, 0, num_instances)[:, :, None, :]
+    for d in _contenders(ious, limits.min(initial=1.0)):
+        within = (ious[:, d, None, None, :] >= limits) & (free | crowd)
+        choice = np.where(within, preference[:, d, None, None, :] + bonus, -1)
+        best = choice.argmax(-1)[..., None]
+        value = np.take_along_axis(choice, best, -1)
+        outcome[..., d] = np.select([value >= num_instances, value >= 0], [TRUE_POSITIVE, IGNORED])[..., 0]
+        np.put_along_axis(free, best, np.take_along_axis(free, best, -1) & (value < 0), -1)
+    return outcome
+
+
+def _preference(ious: np.ndarray) -> np.ndarray:
+    """Rank of each instance in the eyes of each prediction: 0 is the worst, ties go to the last."""
+    order = ious.argsort(axis=-1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(ious.shape[-1]), order.shape), -1)
+    return ranks
+
+
+def _contenders(ious: np.ndarray, lowest: float) -> np.ndarray:
+    """The predictions, in order, that reach the lowest threshold anywhere."""
+    return np.flatnonzero((ious >= lowest).any(axis=(0, 2)))
