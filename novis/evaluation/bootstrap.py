@@ -81,7 +81,7 @@ def _check_paired(runs: Sequence[tuple[Matches, Matches]]) -> None:
         for name in ("video_ids", "category_ids", "instances"):
             if not np.array_equal(getattr(matches, name), getattr(reference, name)):
                 raise InputError(
-                    f"two results of one fold were scored against different ground truth (their {name} differ); "
+                    f"two results of one fold were scored against different ground truth ({name} differ); "
                     "evaluate both on the same videos of the same annotations"
                 )
 

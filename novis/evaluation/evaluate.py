@@ -52,8 +52,6 @@ def evaluate(
 
 def describe(metrics: dict[str, Any]) -> str:
     """The main numbers in percent, on one line."""
-    shown = ("AP", "AP50", "AP75", "AR1", "AR10")
-    numbers = (
-        f"{name} {'undefined' if metrics[name] is None else f'{100 * metrics[name]:.1f}'}" for name in shown
-    )
+    shown = [(name, metrics[name]) for name in ("AP", "AP50", "AP75", "AR1", "AR10")]
+    numbers = (f"{name} {'undefined' if value is None else f'{100 * value:.1f}'}" for name, value in shown)
     return f"{', '.join(numbers)} ({metrics['num_videos']} videos)"

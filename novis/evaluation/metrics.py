@@ -27,13 +27,15 @@ def summarise(matches: Mapping[str, Matches], annotations: Annotations) -> dict[
     numbers |= {f"AP_{name}": _number(mean(average_precision(m))) for name, m in _parts(matches)}
     numbers |= {f"AR{n}": _number(mean(recall(everything, n))) for n in (1, 10, 100)}
     numbers |= {f"AR_{name}": _number(mean(recall(m, 100))) for name, m in _parts(matches)}
+    categories = _categories(everything, ap, annotations)
     return {
         **numbers,
         "per_iou": {
             f"{threshold:.2f}": _number(mean(ap[:, :, [t]])) for t, threshold in enumerate(IOU_THRESHOLDS)
         },
-        "per_category": _per_category(everything, ap, annotations),
-        "per_video": _per_video(everything, annotations),
+        "per_category": {row["name"]: row["AP"] for row in categories},
+        "categories": categories,
+        "videos": _videos(everything, annotations),
         "num_videos": len(everything.video_ids),
         "num_instances": int(everything.instances.sum()),
         "num_predictions": len(everything.scores),
@@ -44,7 +46,7 @@ def _parts(matches: Mapping[str, Matches]) -> list[tuple[str, Matches]]:
     return [(name, m) for name, m in matches.items() if name != "all"]
 
 
-def _per_category(matches: Matches, ap: np.ndarray, annotations: Annotations) -> list[dict[str, Any]]:
+def _categories(matches: Matches, ap: np.ndarray, annotations: Annotations) -> list[dict[str, Any]]:
     names = {category.id: category.name for category in annotations.categories}
     ar = recall(matches, 10)
     return [
@@ -60,7 +62,7 @@ def _per_category(matches: Matches, ap: np.ndarray, annotations: Annotations) ->
     ]
 
 
-def _per_video(matches: Matches, annotations: Annotations) -> list[dict[str, Any]]:
+def _videos(matches: Matches, annotations: Annotations) -> list[dict[str, Any]]:
     """Each video scored as if it were alone: categories without an instance in it are left out."""
     names = {video.id: video.name for video in annotations.videos}
     rows = []

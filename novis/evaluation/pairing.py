@@ -71,7 +71,7 @@ def by_score(tracks: Sequence[Track]) -> tuple[Track, ...]:
 def check_track(
     track: Track, videos: dict[int, Video], categories: set[int], place: str, reference: str
 ) -> None:
-    """See that a predicted track fits the annotations; ``place`` and ``reference`` name both in a complaint."""
+    """See that a predicted track fits the annotations; a complaint names ``place`` and ``reference``."""
     video = videos.get(track.video_id)
     if video is None:
         raise InputError(
