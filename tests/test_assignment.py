@@ -40,10 +40,16 @@ def test_matrix_of_broken_costs_is_still_assigned(value):
     assert sorted(columns) == [0, 1, 2]
 
 
-def test_infinite_cost_is_avoided_and_does_not_blur_small_differences():
-    cost = np.array([[np.inf, 1.0, 1.0], [0.5, np.inf, np.inf], [0.5, 1.0 + 1e-8, 1.0]])
-    _, columns = assign(cost)
-    assert list(columns) == [1, 0, 2]
+def test_infinite_costs_are_avoided_and_do_not_blur_the_others():
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        cost = 1 + 0.01 * generator.random((4, 4)).round(2)
+        cost[generator.random((4, 4)) < 0.4] = np.inf
+        taken = cost[assign(cost)]
+        choices = [cost[range(4), columns] for columns in permutations(range(4))]
+        fewest, least = min((np.isinf(c).sum(), c[np.isfinite(c)].sum()) for c in choices)
+        assert np.isinf(taken).sum() == fewest
+        assert taken[np.isfinite(taken)].sum() == pytest.approx(least, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])

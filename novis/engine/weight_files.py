@@ -119,10 +119,11 @@ class _Array:
         Raises:
             pickle.UnpicklingError: it is not of a plain numeric type, or shape and bytes disagree.
         """
-        code = self.dtype.code if isinstance(self.dtype, _DType) else None
+        told = self.dtype if isinstance(self.dtype, _DType) else _DType(None)
+        code, order = told.code, told.order
         if code not in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1"):
             raise pickle.UnpicklingError(f"{name} is an array of type {code!r}, not of numbers")
-        dtype = np.dtype(code).newbyteorder(self.order if self.order in ("<", ">") else "=")
+        dtype = np.dtype(code).newbyteorder(order if order in ("<", ">") else "=")
         # Pickles of Python 2 hold their bytes as text.
         data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
         sound = isinstance(data, bytes | bytearray) and all(isinstance(n, int) and n >= 0 for n in self.shape)
@@ -146,6 +147,11 @@ def _encode_latin1(text: Any, encoding: Any) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """How pickles of protocol 2 spell the content of an empty array."""
+    return b""
+
+
 class _NDArrayName:
     """What ``numpy.ndarray`` refers to in a pickle: a word, not something to call."""
 
@@ -153,6 +159,7 @@ class _NDArrayName:
 _ADMITTED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode_latin1,
+    ("__builtin__", "bytes"): _no_bytes,
     ("numpy", "dtype"): _DType,
     ("numpy", "ndarray"): _NDArrayName(),
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
