@@ -33,6 +33,13 @@ def random_prediction(
     )
 
 
+def drawn(tracks):
+    """What tracks or instances show, to be compared: a set of (video, category, counts by frame)."""
+    return {
+        (t.video_id, t.category_id, tuple(rle and rle["counts"] for rle in t.segmentations)) for t in tracks
+    }
+
+
 def true_prediction(annotations, video, clip_length, stride=1, num_queries=6, seed=0):
     """What a perfect network would say, with the queries of every clip in an order of its own.
 
