@@ -7,7 +7,6 @@ where the runs of a broken RLE exceed the mask, so nothing from a file is decode
 :func:`first_broken` has passed it.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -124,16 +123,17 @@ def _compressed_runs(rle: Mapping[str, Any], height: int, width: int) -> RLE:
 
 
 def _compressed_polygons(polygons: list[Any], height: int, width: int) -> RLE:
+    # pycocotools allocates memory for every pixel of an outline, far outside too.
+    limit = 2 * max(height, width)
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise ValueError("is no list of polygons with at least three points x, y each")
-        if not all(type(value) in (int, float) and math.isfinite(value) for value in polygon):
-            raise ValueError("has a polygon with coordinates that are no finite numbers")
-        # pycocotools allocates memory for every pixel of an outline, far outside too.
-        if max(map(abs, polygon)) > 2 * max(height, width):
+        if not set(map(type, polygon)) <= {int, float}:
+            raise ValueError("has a polygon with coordinates that are no numbers")
+        if not all(-limit <= value <= limit for value in polygon):
             raise ValueError(f"has a polygon far outside the frame of {width} x {height}")
-    parts = coco_mask.frPyObjects([[float(value) for value in p] for p in polygons], height, width)
-    return _as_text(coco_mask.merge(parts))
+    parts = coco_mask.frPyObjects(polygons, height, width)
+    return _as_text(parts[0] if len(parts) == 1 else coco_mask.merge(parts))
 
 
 def _batches(rles: Sequence[RLE]) -> Iterator[int]:

@@ -137,7 +137,7 @@ WRONG = {
     "id a float": (edit("videos", 0, "id", value=1.0), '"id" is 1.0, not an integer'),
     "id a bool": (edit("annotations", 0, "id", value=True), '"id" is True, not an integer'),
     "height a text": (edit("videos", 0, "height", value="6"), "\"height\" is '6', not an integer"),
-    "no pixels": (edit("videos", 0, "width", value=0), "frames of 0 x 6 pixels"),
+    "no pixels": (edit("videos", 0, "width", value=0), "video 1: 0 x 6 pixels"),
     "no frames": (edit("videos", 0, "file_names", value=[]), '"file_names" is empty'),
     "frame outside": (edit("videos", 0, "file_names", 1, value="a/../../b.jpg"), "no path inside"),
     "frame absolute": (edit("videos", 0, "file_names", 1, value="/etc/passwd"), "no path inside"),
@@ -169,7 +169,10 @@ WRONG = {
     "two points": (edit("annotations", 0, "segmentations", 0, value=[[1, 1, 2, 2]]), "three points"),
     "odd polygon": (edit("annotations", 0, "segmentations", 0, value=[[1, 1, 2, 2, 3, 3, 4]]), "three"),
     "endless polygon": (edit("annotations", 0, "segmentations", 0, value=[[1, 1, 2, 2, 3, 1e9]]), "far out"),
-    "text in polygon": (edit("annotations", 0, "segmentations", 0, value=[[1, 1, 2, 2, 3, "4"]]), "finite"),
+    "text in polygon": (
+        edit("annotations", 0, "segmentations", 0, value=[[1, 1, 2, 2, 3, "4"]]),
+        "no numbers",
+    ),
     "broken text": (
         edit("annotations", 0, "segmentations", 0, value={"size": [6, 8], "counts": "oops~"}),
         r'annotation 11 \(video 1 "a"\): "segmentations" of frame 0 has counts that are no run-length code',
