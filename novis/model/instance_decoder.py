@@ -125,7 +125,7 @@ class InstanceDecoder(nn.Module):
         values = _clips(maps, num_clips) + self.level_embed.weight[level].view(-1, 1, 1, 1)
         keys = values + _clips(position, num_clips if sizes is not None else 1)
         num_frames = values.shape[2]
-        moments = self.temporal_encoding(num_frames, level, maps.device)
+        moments = self.temporal_encoding(num_frames, level, maps)
         if moments is not None:
             moments = moments.T[:, :, None, None]
             keys = keys + moments

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from novis.errors import InputError
 from novis.model.instance_decoder import InstanceDecoder, Volume
+from novis.model.position_encoding import precise
 from novis.model.registry import MODELS
 from novis.model.structures import ClipOutput, FrameFeatures
 
@@ -145,7 +146,7 @@ class OverlapEmbeddings(nn.Module):
 def _attend(query: Tensor, key: Tensor, value: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
     """Contexts (B, h, N, d) and log sums of exponentials (B, h, N) over the attended keys."""
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    logits = logits.float().masked_fill(~attended, -torch.inf)
+    logits = logits.to(precise(logits.dtype)).masked_fill(~attended, -torch.inf)
     return logits.softmax(-1).to(value.dtype) @ value, logits.logsumexp(-1)
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from novis.model.deformable_attention import MultiScaleDeformableAttention, Shapes
-from novis.model.position_encoding import sine_2d
+from novis.model.position_encoding import precise, sine_2d
 from novis.model.registry import MODELS
 from novis.model.structures import FrameFeatures
 
@@ -104,7 +104,7 @@ class PixelDecoder(nn.Module):
                 leave padded pixels out; None lets them take part, as the parents do.
         """
         with torch.autocast(maps[0].device.type, enabled=False):
-            finest, *attended = [level.float() for level in maps]
+            finest, *attended = [level.to(precise(level.dtype)) for level in maps]
             multi_scale = self._encode(attended[::-1], valid_sizes)
             lateral = self.lateral_conv(finest)
             upsampled = F.interpolate(

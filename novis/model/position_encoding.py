@@ -12,6 +12,11 @@ TEMPERATURE = 10000.0
 EPSILON = 1e-6
 
 
+def precise(dtype: torch.dtype) -> torch.dtype:
+    """float32, or ``dtype`` where that is more precise."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def sine_features(positions: Tensor, num_features: int) -> Tensor:
     """Sines (even features) and cosines (odd ones) of positions in 0..2 pi.
 
@@ -29,7 +34,7 @@ def sine_features(positions: Tensor, num_features: int) -> Tensor:
 
 def _positions(size: int, valid: Tensor | None, like: Tensor) -> Tensor:
     """(F or 1, size): 1, 2, ... scaled so that the last (valid) one is at 2 pi."""
-    index = torch.arange(1, size + 1, device=like.device, dtype=torch.float32)[None]
+    index = torch.arange(1, size + 1, device=like.device, dtype=precise(like.dtype))[None]
     if valid is None:
         return index / (size + EPSILON) * 2 * math.pi
     valid = valid[:, None].to(index)
@@ -45,7 +50,7 @@ def sine_2d(features: Tensor, valid_sizes: Tensor | None = None) -> Tensor:
             where padding is not told from content.
 
     Returns:
-        (F or 1, C, h, w) float32: C/2 features of y, then C/2 of x.
+        (F or 1, C, h, w), float32 at least: C/2 features of y, then C/2 of x.
     """
     channels, height, width = features.shape[1:]
     valid_height, valid_width = (None, None) if valid_sizes is None else valid_sizes.unbind(1)
@@ -97,8 +102,8 @@ class TemporalEncoding(nn.Module):
         for table in self.tables:
             nn.init.normal_(table.weight, std=init_std)
 
-    def forward(self, num_frames: int, level: int, device: torch.device) -> Tensor | None:
-        """(num_frames, C) float32, one row a frame, or None for the kind ``none``.
+    def forward(self, num_frames: int, level: int, like: Tensor) -> Tensor | None:
+        """(num_frames, C), one row a frame, on the device of ``like``; None for the kind ``none``.
 
         Raises:
             InputError: more frames than the learned table has rows; it cannot stretch.
@@ -106,8 +111,7 @@ class TemporalEncoding(nn.Module):
         if self.kind == "none":
             return None
         if self.kind == "sine_3d":
-            index = torch.arange(1, num_frames + 1, device=device, dtype=torch.float32)
-            return sine_features(index / (num_frames + EPSILON) * 2 * math.pi, self.dim)
+            return sine_features(_positions(num_frames, None, like)[0], self.dim)
         if num_frames > self.clip_length:
             raise InputError(
                 f"clips of {num_frames} frames for a network trained on {self.clip_length}: its learned "

@@ -57,7 +57,12 @@ class FramePreprocessor(BaseDataPreprocessor):
 
         Returns:
             (B * T, 3, H, W) float32, clip after clip, H and W multiples of ``size_divisor``.
+
+        Raises:
+            ValueError: clips of different length.
         """
+        if len({len(clip) for clip in clips}) != 1:
+            raise ValueError(f"clips of {[len(clip) for clip in clips]} frames cannot form a batch")
         height, width = self.padded_size(
             max(clip.shape[-2] for clip in clips), max(clip.shape[-1] for clip in clips)
         )
