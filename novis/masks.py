@@ -18,11 +18,18 @@ from novis.structures import RLE
 # Longest side of a mask: beyond it, pycocotools' 32-bit run lengths are at risk.
 MAX_SIDE = 32768
 
+# pycocotools.mask.area overflows on a longer list.
+_MOST_AREAS = 255
+
+# A number is a string of five-bit digits, low ones first; a character above the first 32
+# says that more follow. Seven digits hold every run length below 2**34.
 _FIRST_CHARACTER = 48
-_CONTINUES = 32
-_SIGN = 16
-# Seven characters of five bits hold every run length below 2**34.
+_CONTINUED = _FIRST_CHARACTER + 32
+_BEYOND = _FIRST_CHARACTER + 64
 _MAX_DIGITS = 7
+# The last digit of a number is signed: 0..15 and -16..-1, here as bytes of two's complement.
+_SIGNED_DIGITS = bytes((((c - _FIRST_CHARACTER) ^ 16) - 16) % 256 for c in range(256))
+_CONTINUED_CHARACTERS = bytes(range(_CONTINUED, _BEYOND))
 # Strings are checked in batches of about this many characters, which stay in the processor's cache.
 _BATCH_CHARACTERS = 1 << 16
 
@@ -42,7 +49,8 @@ def decode(rles: Sequence[RLE]) -> np.ndarray:
 
 def areas(rles: Sequence[RLE]) -> np.ndarray:
     """Number of foreground pixels of each RLE, (n,) int64."""
-    return np.asarray(coco_mask.area(list(rles)), np.int64).reshape(-1)
+    parts = (list(rles[first : first + _MOST_AREAS]) for first in range(0, len(rles), _MOST_AREAS))
+    return np.concatenate([np.zeros(0, np.int64), *(coco_mask.area(part) for part in parts)]).astype(np.int64)
 
 
 def boxes(rles: Sequence[RLE]) -> np.ndarray:
@@ -88,20 +96,30 @@ def first_broken(rles: Sequence[RLE]) -> tuple[int, str] | None:
 
 
 def run_lengths(counts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Run lengths of n well-formed count strings, background first.
+    """Run lengths of n count strings, background first.
 
     Returns:
         All runs one after the other, int64, and the n + 1 offsets at which each string's begin.
+
+    Raises:
+        ValueError: a string is empty or no run-length code. Whether the runs suit a mask
+            is not looked at.
     """
-    codes = np.frombuffer("".join(counts).encode("ascii"), np.uint8) - np.uint8(_FIRST_CHARACTER)
-    ends = np.flatnonzero(codes < _CONTINUES)
-    values = _signed_numbers(codes, ends)
-    string_ends = np.cumsum([len(text) for text in counts])
-    offsets = np.concatenate(([0], np.searchsorted(ends, string_ends)))
-    index = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))
-    # From the fourth run on, a string holds the difference to the run before the last.
-    for parity in (0, 1):
-        _accumulate(values, np.flatnonzero((index % 2 == parity) & (index > 0)), offsets)
+    if not counts:
+        return np.zeros(0, np.int64), np.zeros(1, np.int64)
+    text = "".join(counts).encode("ascii")
+    codes = np.frombuffer(text, np.uint8)
+    ends = np.fromiter(map(len, counts), np.int64, len(counts)).cumsum()
+    if not all(counts) or codes.min() < _FIRST_CHARACTER or codes.max() >= _BEYOND:
+        raise ValueError("no run-length code")
+    if codes[ends - 1].max() >= _CONTINUED:
+        raise ValueError("no run-length code: its last number is cut off")
+    continued = np.flatnonzero(codes >= _CONTINUED)
+    # One pass drops all but the last digit of each number and gives that its sign.
+    values = np.frombuffer(text.translate(_SIGNED_DIGITS, _CONTINUED_CHARACTERS), np.int8).astype(np.int64)
+    _add_low_digits(values, codes[continued], continued)
+    offsets = np.concatenate(([0], ends - np.searchsorted(continued, ends)))
+    _undo_differences(values, offsets)
     return values, offsets
 
 
@@ -146,35 +164,34 @@ def _batches(rles: Sequence[RLE]) -> Iterator[int]:
 
 
 def _first_broken_of_batch(rles: Sequence[RLE]) -> tuple[int, str] | None:
-    counts = [rle["counts"] for rle in rles]
-    if _well_formed(counts):
+    try:
         return _first_wrong_sum(rles)
-    position = next(i for i, text in enumerate(counts) if not _well_formed([text]))
+    except ValueError:
+        position = next(i for i, rle in enumerate(rles) if not _is_code(rle["counts"]))
     # The strings before this one are sound enough for their sums to be checked.
     return _first_wrong_sum(rles[:position]) or (position, "has counts that are no run-length code")
 
 
-def _well_formed(counts: Sequence[str]) -> bool:
-    """Whether all characters are the code's, no number is too long, and each string ends with one."""
-    text = "".join(counts)
-    if not all(counts) or not text.isascii():
+def _is_code(counts: str) -> bool:
+    try:
+        run_lengths([counts])
+    except ValueError:
         return False
-    codes = np.frombuffer(text.encode("ascii"), np.uint8) - np.uint8(_FIRST_CHARACTER)
-    is_end = codes < _CONTINUES
-    last = np.cumsum([len(string) for string in counts]) - 1
-    if codes.max() >= 2 * _CONTINUES or not is_end[last].all():
-        return False
-    return int(np.diff(np.flatnonzero(is_end), prepend=-1).max()) <= _MAX_DIGITS
+    return True
 
 
 def _first_wrong_sum(rles: Sequence[RLE]) -> tuple[int, str] | None:
     if not rles:
         return None
     runs, offsets = run_lengths([rle["counts"] for rle in rles])
-    sums = np.add.reduceat(runs, offsets[:-1])
-    lowest = np.minimum.reduceat(runs, offsets[:-1])
     expected = np.array([rle["size"][0] * rle["size"][1] for rle in rles])
-    wrong = np.flatnonzero((sums != expected) | (lowest < 0))
+    sums = np.add.reduceat(runs, offsets[:-1])
+    # No run may exceed the mask either: a sum of such ones could wrap around to the right number.
+    if runs.min() >= 0 and runs.max() <= expected.min() and np.array_equal(sums, expected):
+        return None
+    lowest = np.minimum.reduceat(runs, offsets[:-1])
+    highest = np.maximum.reduceat(runs, offsets[:-1])
+    wrong = np.flatnonzero((sums != expected) | (lowest < 0) | (highest > expected))
     if not len(wrong):
         return None
     position = int(wrong[0])
@@ -188,21 +205,43 @@ def _wrong_sum(total: int, height: int, width: int, negative: bool) -> str:
     return f"has runs that sum to {total}, not to {height} x {width} = {height * width}"
 
 
-def _signed_numbers(codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The numbers of a code of five bits a character, low bits first, that end at ``ends``."""
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts + 1
-    values = (codes[starts] % _CONTINUES).astype(np.int64)
-    for digit in range(1, int(lengths.max())):
-        longer = np.flatnonzero(lengths > digit)
-        values[longer] |= (codes[starts[longer] + digit] % _CONTINUES).astype(np.int64) << (5 * digit)
-    negative = (codes[ends] & _SIGN) > 0
-    return values - np.where(negative, np.int64(1) << (5 * lengths), 0)
+def _add_low_digits(values: np.ndarray, codes: np.ndarray, positions: np.ndarray) -> None:
+    """Complete the numbers of more than one digit, of which ``values`` holds the last one.
+
+    Args:
+        values: (n,) all numbers of the text, changed in place.
+        codes: (m,) the characters that are not the last of their number.
+        positions: (m,) where they stand in the text.
+    """
+    if not len(codes):
+        return
+    # Of the characters before one of these, all but those in ``positions`` ended a number.
+    numbers = positions - np.arange(len(positions))
+    first = np.flatnonzero(np.diff(numbers, prepend=-1))
+    digits = np.diff(first, append=len(numbers))
+    if digits.max() >= _MAX_DIGITS:
+        raise ValueError("no run-length code: a number is too long")
+    places = np.arange(len(numbers)) - np.repeat(first, digits)
+    low = np.add.reduceat((codes.astype(np.int64) - _CONTINUED) << (5 * places), first)
+    chosen = numbers[first]
+    values[chosen] = (values[chosen] << (5 * digits)) + low
 
 
-def _accumulate(values: np.ndarray, chosen: np.ndarray, offsets: np.ndarray) -> None:
-    """Replace the ``chosen`` differences by their running sums, begun anew with every string."""
-    sums = np.cumsum(values[chosen])
-    first = np.searchsorted(chosen, offsets)
-    before = np.concatenate(([0], sums))[first[:-1]]
-    values[chosen] = sums - np.repeat(before, np.diff(first))
+def _undo_differences(values: np.ndarray, offsets: np.ndarray) -> None:
+    """Turn numbers into runs in place: from its fourth on, a string holds differences to the last but one.
+
+    Every second number is a chain to be summed up. Both chains run through all strings;
+    taking off what a chain has reached lets it begin anew.
+    """
+    starts = offsets[:-1]
+    third = starts[np.diff(offsets) > 2]
+    # The third number stands for itself, though its chain began with the first.
+    values[third + 2] -= values[third]
+    for parity in (0, 1):
+        chain = values[parity::2]
+        begins = (starts + 1 - parity) // 2
+        begins = begins[np.diff(begins, append=len(chain)) > 0]
+        if len(begins) > 1:
+            reached = np.add.reduceat(chain, begins)
+            chain[begins[1:]] -= reached[:-1]
+        np.cumsum(chain, out=chain)

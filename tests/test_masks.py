@@ -32,6 +32,11 @@ def test_areas_and_boxes_are_those_of_the_pixels():
     assert masks.boxes(rles).tolist() == [[3, 2, 5, 3], [0, 0, 0, 0]]
 
 
+def test_areas_of_many_masks_at_once():
+    drawn = random_masks(np.random.default_rng(4), 600, 5, 4)
+    assert masks.areas(masks.encode(drawn)).tolist() == drawn.sum((1, 2)).tolist()
+
+
 def test_no_masks_are_no_error():
     assert masks.encode(np.zeros((0, 4, 5), bool)) == []
     assert masks.decode([]).shape == (0, 0, 0)
