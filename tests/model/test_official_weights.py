@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -6,7 +5,8 @@ from torch.nn import functional as F
 from novis.errors import InputError
 from novis.model.official_weights import translate
 from novis.model.registry import MODELS
-from tests.model.official import GOLDEN, model_settings, official_shapes, published_parameters
+from tests.model.networks import golden
+from tests.model.official import model_settings, official_shapes, published_parameters
 
 ALL = ["m2f_r50", "m2fv_r50", "m2f_swinl", "m2fv_swinl", "hf_r50"]
 TABLE = "instance_decoder.temporal_encoding.tables.0.weight"
@@ -23,11 +23,6 @@ def on_meta(weights):
         name: torch.empty(shape, dtype=torch.int64 if integer else torch.float32, device="meta")
         for name, (shape, integer) in official_shapes(weights).items()
     }
-
-
-def golden(name):
-    with np.load(GOLDEN / f"{name}.npz") as file:
-        return {key: torch.from_numpy(file[key]) for key in file.files}
 
 
 @pytest.mark.parametrize("weights", ALL)
@@ -111,38 +106,6 @@ def test_weights_of_another_backbone_are_refused():
 def test_weights_of_something_else_are_refused():
     with pytest.raises(InputError, match="no Mask2Former weights"):
         translate({"roi_heads.box.weight": torch.zeros(2)}, {})
-
-
-def test_head_predicts_what_the_published_code_does():
-    pixel_decoder = MODELS.build(
-        {
-            "type": "PixelDecoder",
-            "in_channels": [32, 64, 128, 256],
-            "dim": 64,
-            "mask_dim": 64,
-            "feedforward_dim": 128,
-        }
-    )
-    decoder = MODELS.build(
-        {
-            "type": "InstanceDecoder",
-            "num_classes": 7,
-            "clip_length": 3,
-            "num_queries": 20,
-            "dim": 64,
-            "mask_dim": 64,
-            "feedforward_dim": 128,
-            "temporal_encoding": {"kind": "sine_3d"},
-        }
-    )
-    head = torch.nn.ModuleDict({"pixel_decoder": pixel_decoder, "instance_decoder": decoder}).eval()
-    official = {f"sem_seg_head.{name}": tensor for name, tensor in golden("head_small_weights").items()}
-    head.load_state_dict(translate(official, head.state_dict()).state_dict)
-    inputs, expected = golden("head_small_inputs"), golden("head_small_out_video_T3")
-    with torch.no_grad():
-        output = decoder(pixel_decoder([inputs[f"res{stage}"] for stage in (2, 3, 4, 5)]), 1)
-    torch.testing.assert_close(output.class_logits, expected["pred_logits"], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(output.mask_logits, expected["pred_masks"], rtol=1e-4, atol=1e-4)
 
 
 def test_swin_gives_the_features_of_the_published_code():
