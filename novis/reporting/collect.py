@@ -27,8 +27,11 @@ TRACK_METRICS = (
     "AP_occlusion_heavy",
 )
 FRAME_AP = "frame_AP"
+# Fractions of matches that join different queries: of all queries, and of those that were kept as tracks.
 NON_IDENTITY = "non_identity"
+NON_IDENTITY_OF_TRACKS = "non_identity_of_tracks"
 CATEGORY = "category."
+_YARDSTICKS = (FRAME_AP, NON_IDENTITY, NON_IDENTITY_OF_TRACKS)
 _PATHS = ("metrics", "matches", "linking", "frame_metrics", "checkpoint")
 
 
@@ -58,7 +61,7 @@ def tidy(study: StudyResults) -> pd.DataFrame:
         (``variant_settings.dice_loss``), categories too (``category.disc``).
     """
     table = pd.json_normalize([_record(study, row) for row in study.rows])
-    for column in (*TRACK_METRICS, FRAME_AP, NON_IDENTITY, "num_videos", "linked_pairs"):
+    for column in (*TRACK_METRICS, *_YARDSTICKS, "num_videos", "num_matches"):
         if column not in table:
             table[column] = float("nan")
     numbers = metric_columns(table)
@@ -103,7 +106,7 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
 
 def metric_columns(table: pd.DataFrame) -> list[str]:
     """The columns of a tidy table that hold percentages."""
-    known = {*TRACK_METRICS, FRAME_AP, NON_IDENTITY}
+    known = {*TRACK_METRICS, *_YARDSTICKS}
     return [c for c in table if c in known or c.startswith(CATEGORY)]
 
 
@@ -114,14 +117,15 @@ def _record(study: StudyResults, row: Mapping[str, Any]) -> dict[str, Any]:
     record |= {key: _percent(metrics.get(key), row["metrics"], key) for key in TRACK_METRICS}
     record["num_videos"] = metrics.get("num_videos")
     record["category"] = {
-        entry["name"]: _percent(entry["AP"], row["metrics"], entry["name"])
-        for entry in metrics.get("per_category", ())
+        name: _percent(value, row["metrics"], name) for name, value in metrics.get("per_category", {}).items()
     }
     linking = _read(row.get("linking"), "linking record")
-    record["linked_pairs"] = linking.get("matches")
-    record[NON_IDENTITY] = _percent(
-        linking.get("non_identity_fraction"), row.get("linking"), "non_identity_fraction"
-    )
+    record["num_matches"] = linking.get("num_matches")
+    for column, key in (
+        (NON_IDENTITY, "non_identity_fraction"),
+        (NON_IDENTITY_OF_TRACKS, "exported_non_identity_fraction"),
+    ):
+        record[column] = _percent(linking.get(key), row.get("linking"), key)
     frames = _read(row.get("frame_metrics"), "per-frame metrics")
     record[FRAME_AP] = _percent(frames.get("AP"), row.get("frame_metrics"), "AP")
     record |= checkpoint_record(row)

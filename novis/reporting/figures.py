@@ -17,12 +17,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from novis.files import replacing
+from novis.reporting.study import PANEL
 
+_INK = "#1b1f24"
+_GREY = "#7a828c"
 _STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
     "axes.titlesize": 8.5,
     "axes.grid": True,
     "axes.grid.axis": "y",
@@ -41,8 +49,6 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "novis",
 }
-_INK = "#1b1f24"
-_GREY = "#7a828c"
 # Perceived in order by every reader, dark to light; the lightest end would vanish on paper.
 _COLOURS = mpl.colormaps["viridis"]
 _PLAIN, _OVERLAP = "embed", "overlap_embed"
@@ -50,32 +56,40 @@ _YARDSTICK_STYLES = {"identity": (0, (1, 1.5)), "oracle": (0, (5, 1.5, 1, 1.5))}
 
 
 def clip_analysis_figure(results: pd.DataFrame) -> Figure:
-    """Fig. 3: a row of two panels for each data set.
+    """Fig. 3: a row of two panels for each data set, model and variant.
 
     Left, AP over the clip length T with a line for each overlap T - S, and the online
     tracker (T = 1) over the length of its track buffer. Right, AP over the overlap with a
     line for each T, between identity and oracle linking of the T with most strides.
     Solid lines link by overlap embeddings, dashed ones by plain output embeddings. A
-    missing result is a gap; error bars are the spread that the table names.
+    missing result is a gap; error bars are the spread that the table names. Models are
+    shown at the T they were trained with.
 
     Args:
         results: a study's :func:`novis.reporting.collect.aggregate`.
     """
-    datasets = list(dict.fromkeys(results["dataset"]))
+    results = results[results["train_clip_length"] == results["clip_length"]]
+    panels = list(results.groupby(list(PANEL), sort=False))
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 3.3 * len(datasets)), layout="constrained")
+        figure = Figure(figsize=(7.2, 3.3 * max(len(panels), 1)), layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(len(datasets), 2, squeeze=False, sharey="row")
-        for (left, right), dataset in zip(panels, datasets, strict=True):
-            lines = results[results["dataset"] == dataset]
+        axes = figure.subplots(max(len(panels), 1), 2, squeeze=False, sharey="row")
+        names = panel_names([key for key, _ in panels])
+        for (left, right), name, (_, lines) in zip(axes, names, panels, strict=True):
             _over_clip_length(left, _near_online(lines), _online(lines))
             _over_overlap(right, _near_online(lines), lines[lines["role"] == "yardstick"])
-            prefix = f"{dataset.replace('_', ' ')}: " if len(datasets) > 1 else ""
-            left.set_title(f"{prefix}AP over clip length", loc="left", fontweight="bold")
+            left.set_title(f"{name}AP over clip length", loc="left", fontweight="bold")
             right.set_title("AP over overlap", loc="left", fontweight="bold")
             left.set_ylabel("AP")
         _style_legend(figure)
     return figure
+
+
+def panel_names(keys: Sequence[tuple[Any, ...]]) -> list[str]:
+    """A prefix for each of the ``keys`` of :data:`PANEL`: the fields in which they differ."""
+    differing = [i for i in range(len(PANEL)) if len({key[i] for key in keys}) > 1]
+    words = [", ".join(str(key[i]).replace("_", " ") for i in differing) for key in keys]
+    return [f"{text}: " if text else "" for text in words]
 
 
 def write_figure(figure: Figure, pdf: Path, png: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from novis.errors import InputError
+from novis.experiment import stage_code
 from novis.files import read_json
-from novis.fingerprint import stage_fingerprint
 
 # training.json lies beside a checkpoint: its hash, code, seconds and iterations.
 _TRAINING = "training.json"
@@ -39,7 +39,7 @@ def checkpoint_record(row: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def training_code() -> str:
     """Fingerprint of the present training code."""
-    return stage_fingerprint("novis.engine.train")
+    return stage_code("train")
 
 
 def _training_record(checkpoint: str | None) -> Mapping[str, Any]:

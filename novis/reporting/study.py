@@ -20,6 +20,8 @@ KEY = (
     "tracker",
     "min_size",
 )
+# What stays the same within one panel of the clip analysis.
+PANEL = ("dataset", "model", "variant", "min_size")
 _REQUIRED = (*KEY, "split", "seed", "variant_settings", "tracker_settings", "metrics")
 _ROLES = ("row", "yardstick")
 
@@ -77,3 +79,16 @@ def _demand(content: Any, keys: tuple[str, ...], where: str) -> None:
     absent = [key for key in keys if key not in content]
     if absent:
         raise InputError(f"{where}: lacks '{absent[0]}'; write it with the workflow")
+
+
+def label(row: Mapping[str, Any], with_dataset: bool = False) -> str:
+    """A row in words, such as ``novis, T = 4, S = 2, overlap embed``."""
+    names = ("dataset", "variant") if with_dataset else ("variant",)
+    crossed = row["train_clip_length"] != row["clip_length"]
+    trained = f" (trained with {row['train_clip_length']})" if crossed else ""
+    words = [
+        *(str(row[name]) for name in names),
+        f"T = {row['clip_length']}{trained}",
+        f"S = {row['stride']}",
+    ]
+    return ", ".join([*words, str(row["tracker"])]).replace("_", " ")

@@ -132,9 +132,7 @@ def invented_metrics(matches: Matches) -> dict[str, Any]:
         "AP75": float(mean(ap[:, :, [5]])[0]),
         **{f"AP_{name}": value * factor for name, factor in parts.items()},
         **{f"AR{n}": float(mean(recall(matches, n))[0]) for n in (1, 10, 100)},
-        "per_category": [
-            {"id": k + 1, "name": name, "AP": float(mean(ap[:, [k]])[0])} for k, name in enumerate(CATEGORIES)
-        ],
+        "per_category": {name: float(mean(ap[:, [k]])[0]) for k, name in enumerate(CATEGORIES)},
         "num_videos": len(matches.video_ids),
     }
 
@@ -149,7 +147,9 @@ def write_run(folder: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
     matches.save(tracked / "matches.npz")
     (tracked / "metrics.json").write_text(json.dumps(invented_metrics(matches)))
     fraction = 0.0 if fields["tracker"] == "identity" else 0.08 + 0.02 * fields["stride"]
-    (tracked / "linking.json").write_text(json.dumps({"matches": 6000, "non_identity_fraction": fraction}))
+    linking = {"num_matches": 6000, "non_identity_fraction": fraction}
+    linking["exported_non_identity_fraction"] = fraction / 2
+    (tracked / "linking.json").write_text(json.dumps(linking))
     (folder / name / "frames.json").write_text(json.dumps({"AP": quality(fields) * 0.9}))
     (folder / name / "training.json").write_text(
         json.dumps({"sha256": "3f" * 32, "code": "0" * 16, "seconds": 71.5, "iterations": 400})

@@ -1,0 +1,106 @@
+"""Break-downs of AP by category, size and occlusion, the cost of runs, and where each number comes from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from novis.reporting.cells import Cell, Column, Section, Table, number, ranked
+from novis.reporting.collect import CATEGORY, NON_IDENTITY_OF_TRACKS
+from novis.reporting.study import StudyResults, label
+
+_PARTS = {
+    "AP_occlusion_light": ("light", "AP by occlusion"),
+    "AP_occlusion_medium": ("medium", "AP by occlusion"),
+    "AP_occlusion_heavy": ("heavy", "AP by occlusion"),
+    "AP_small": ("small", "AP by size"),
+    "AP_medium": ("medium", "AP by size"),
+    "AP_large": ("large", "AP by size"),
+    NON_IDENTITY_OF_TRACKS: ("of tracks", "non-id."),
+}
+_SHORT_HASH = 10
+
+
+def category_table(study: StudyResults, results: pd.DataFrame) -> Table:
+    """AP of each category, for every row of the study and its yardsticks."""
+    names = [column for column in results if column.startswith(CATEGORY) and not column.endswith("_spread")]
+    columns = {name: Column(name.removeprefix(CATEGORY)) for name in names}
+    return _metrics_table(f"{study.name}_categories", "AP by category", results, columns)
+
+
+def part_table(study: StudyResults, results: pd.DataFrame) -> Table:
+    """AP by occlusion and size; and how often the tracks that were kept changed their query."""
+    columns = {name: Column(text, group) for name, (text, group) in _PARTS.items()}
+    return _metrics_table(f"{study.name}_parts", "AP by occlusion and size", results, columns)
+
+
+def cost_table(study: StudyResults, runs: pd.DataFrame) -> Table:
+    """Seconds of each training and of what follows it, as recorded by the jobs."""
+    stages = [name for name in runs if name.endswith("_seconds")]
+    own = ["variant", "train_clip_length", "split", "seed", "clip_length", "iterations"]
+    lines = runs.groupby(own, sort=False, dropna=False)[stages].agg(["max", "count"])
+    columns = (
+        *(
+            Column(name.replace("_", " "), align="left" if name in ("variant", "split") else "right")
+            for name in own
+        ),
+        *(Column(stage.removesuffix("_seconds"), "seconds") for stage in stages),
+    )
+    rows = [
+        (*(_field(value) for value in key), *(number(line[stage, "max"]) for stage in stages))
+        for key, line in lines.iterrows()
+    ]
+    notes = ("Wall-clock seconds of one job; of several like it, the longest.",)
+    return Table(f"{study.name}_costs", "Run times", columns, (Section(tuple(rows)),), notes)
+
+
+def provenance_table(study: StudyResults, runs: pd.DataFrame) -> Table:
+    """The run behind every number: its folder, its checkpoint's hash, and the code that made it."""
+    columns = (
+        *(Column(name, align="left") for name in ("row", "fold")),
+        *map(Column, ("seed", "AP")),
+        *(Column(name, align="left") for name in ("checkpoint", "code", "run")),
+    )
+    several = len(set(runs["dataset"])) > 1
+    rows = tuple(_provenance_row(run, several) for run in runs.to_dict("records"))
+    return Table(f"{study.name}_provenance", "Where these numbers come from", columns, (Section(rows),))
+
+
+def _provenance_row(run: Mapping[str, Any], with_dataset: bool) -> tuple[Cell, ...]:
+    code = run["checkpoint_code"]
+    made = (
+        None if not isinstance(code, str) else f"{code}{', other than the present' * bool(run['other_code'])}"
+    )
+    return (
+        label(run, with_dataset),
+        run["split"],
+        number(run["seed"], digits=0),
+        number(run["AP"]),
+        _short(run["checkpoint_sha256"]),
+        made,
+        str(Path(run["metrics_file"]).parent),
+    )
+
+
+def _metrics_table(name: str, title: str, results: pd.DataFrame, columns: Mapping[str, Column]) -> Table:
+    several = len(set(results["dataset"])) > 1
+
+    def cells(role: str) -> list[tuple[Cell, ...]]:
+        return [
+            (label(row, several), *(number(row[name], row[f"{name}_spread"]) for name in columns))
+            for row in results[results["role"] == role].to_dict("records")
+        ]
+
+    known = range(1, 1 + sum(column.group != "non-id." for column in columns.values()))
+    sections = [Section(ranked(cells("row"), known)), Section(tuple(cells("yardstick")), "Yardsticks")]
+    present = tuple(section for section in sections if section.rows)
+    return Table(name, title, (Column("row", align="left"), *columns.values()), present)
+
+
+def _field(value: Any) -> Cell:
+    return value if isinstance(value, str) else number(value, digits=0)
+
+
+def _short(digest: Any) -> str | None:
+    return digest[:_SHORT_HASH] if isinstance(digest, str) else None
