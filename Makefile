@@ -15,7 +15,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 reproduce: .venv/installed
 	snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete
-	@cat "$$(novis where --config $(CONFIG))"
+	@cat results/$(notdir $(basename $(CONFIG)))/summary.txt
 
 test: .venv/installed
 	pytest

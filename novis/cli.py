@@ -24,7 +24,7 @@ from novis.errors import InputError
 
 # verb: (module, function, what it does)
 COMMANDS = {
-    "shapes": ("novis.data.shapes", "generate_dataset", "generate the embedded benchmark"),
+    "shapes": ("novis.data.shapes.writing", "shapes", "generate the embedded benchmark"),
     "check-data": ("novis.data.check", "check_data", "look over a data set and name what is wrong with it"),
     "split": ("novis.data.splits", "split", "divide a training set into balanced folds"),
     "configure": ("novis.config", "configure", "resolve a model file and switches into one configuration"),
@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": ("novis.evaluation.evaluate", "evaluate", "score a results.json against annotations"),
     "overlays": ("novis.visualisation.overlays", "overlays", "draw tracks over four frames of each video"),
     "report": ("novis.reporting.report", "report", "tables, figures and the page of studies"),
+    "compile": ("novis.reporting.tables", "compile_pdf", "compile a LaTeX table to PDF"),
 }
 
 

@@ -110,11 +110,14 @@ class NOVIS(BaseModel):
         Args:
             features: of B * T frames.
             output: what :meth:`decode` made of them.
-            lengths: L overlap lengths in 0..T.
+            lengths: L overlap lengths in 0..T; L may be 0.
 
         Returns:
             (B, 2, L, N, C): [:, 0] over the first, [:, 1] over the last ``lengths[l]`` frames.
         """
+        if not len(lengths):
+            batch, num_queries, dim = output.embeddings.shape
+            return output.embeddings.new_zeros(batch, 2, 0, num_queries, dim)
         num_frames = features.num_frames // len(output.embeddings)
         heads = [slice(0, length) for length in lengths]
         tails = [slice(num_frames - length, num_frames) for length in lengths]

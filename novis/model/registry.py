@@ -1,12 +1,12 @@
 """Where the network's components are registered, by the names configurations use."""
 
-from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
+# A registry of its own, under the scope that mmengine's Runner makes current: the
+# components are found by their plain names, whether a Runner has been there or not.
 MODELS = Registry(
-    "model",
-    parent=MMENGINE_MODELS,
-    scope="novis",
+    "novis model",
+    scope="mmengine",
     locations=[
         "novis.model.backbone",
         "novis.model.pixel_decoder",

@@ -29,7 +29,7 @@ rule track:
         mem_mb=2000,
         runtime=60,
     shell:
-        "novis track --clips {input.clips} --tracker {params.tracker} --stride {wildcards.stride} "
+        "novis track --cache {input.clips} --settings {params.tracker} --stride {wildcards.stride} "
         "--top-k {params.top_k} {params.truth} --output {output.results} 2> {log}"
 
 

@@ -24,6 +24,18 @@ from novis.masks import encode
 _Render = Callable[[int], tuple[np.ndarray, list[ShapesInstance]]]
 
 
+def shapes(root: Path, num_videos: int, seed: int, settings: dict[str, Any] | None = None) -> None:
+    """Generate the embedded benchmark: frames and annotations in the layout of OVIS.
+
+    Args:
+        root: the folder to write train/ and annotations_train.json into
+        num_videos: how many videos
+        seed: equal seeds and settings give equal bytes
+        settings: of novis.data.shapes.settings, such as num_frames=36
+    """
+    generate(ShapesSettings.from_config(settings or {}), root, num_videos, seed)
+
+
 def generate(settings: ShapesSettings, root: Path, num_videos: int, seed: int) -> None:
     """Write ``root/train/<video>/img_0000001.jpg ...`` and ``root/annotations_train.json``.
 

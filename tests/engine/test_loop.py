@@ -1,0 +1,103 @@
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from novis.engine.loop import ClipTrainLoop, IterationSampler
+from novis.model.registry import MODELS
+from tests.engine.small_network import small_config
+
+SCHEDULE = [[f"{iteration}{sample}" for sample in "abcd"] for iteration in range(5)]
+
+
+def test_a_sampler_resumes_without_reading_what_was_before():
+    sampler = IterationSampler(SCHEDULE, 5)
+    sampler.start = 3
+    assert list(sampler) == SCHEDULE[3:]
+    assert len(sampler) == 2
+
+
+def test_processes_share_a_batch_without_overlap():
+    shares = [list(IterationSampler(SCHEDULE, 5, rank, 2)) for rank in range(2)]
+    assert [a + b for a, b in zip(*shares, strict=True)] == SCHEDULE
+
+
+class Recorder:
+    """A runner that does nothing but hold a model and an optimiser."""
+
+    def __init__(self, model):
+        self.model = model
+        self.optim_wrapper = Wrapper()
+
+    def call_hook(self, name, **_):
+        pass
+
+
+class Wrapper:
+    def zero_grad(self):
+        pass
+
+    def optim_context(self, model):
+        return torch.enable_grad()
+
+    def backward(self, loss):
+        loss.backward()
+
+    def step(self):
+        pass
+
+
+def samples(count=4):
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for number in range(count):
+        masks = torch.zeros(number, 2, 32, 64, dtype=torch.bool)
+        masks[:, :, 4:20, 8:40] = True
+        made.append(
+            {
+                "frames": torch.randint(0, 255, (2, 3, 32, 64), generator=generator, dtype=torch.uint8),
+                "labels": torch.arange(number) % 3,
+                "masks": masks,
+                "name": f"sample {number}",
+            }
+        )
+    return made
+
+
+def gradients(micro_batch):
+    torch.manual_seed(0)
+    model = MODELS.build(small_config().model).eval()
+    # Every pixel is a point of the loss, so that there is no chance in it.
+    table = torch.cartesian_prod((torch.arange(16) + 0.5) / 16, (torch.arange(8) + 0.5) / 8)
+    draw = lambda rows, points, dimensions, device: table.expand(rows, -1, -1).clone()  # noqa: E731
+    model.criterion.draw = model.criterion.matcher.draw = draw
+    model.criterion.oversample, model.criterion.importance = 1.0, 0.0
+    model.criterion.num_points = model.criterion.matcher.num_points = len(table)
+    loop = ClipTrainLoop(Recorder(model), DataLoader([0]), 1, micro_batch, seed=0)
+    # Normalisation over the batch is the claim; batch statistics would depend on the division.
+    losses = loop._step(samples())
+    return losses["loss"], {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def test_micro_batches_add_up_to_the_whole_batch():
+    whole, whole_gradients = gradients(4)
+    for micro_batch in (1, 2):
+        loss, parts = gradients(micro_batch)
+        torch.testing.assert_close(loss, whole, rtol=1e-5, atol=1e-6)
+        for name, gradient in whole_gradients.items():
+            torch.testing.assert_close(parts[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
+class Broken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, frames, targets, mode, **counts):
+        return {"loss_class": (self.weight * float("nan")).sum()}
+
+
+def test_clips_without_objects_and_broken_losses_are_counted_and_named(caplog):
+    loop = ClipTrainLoop(Recorder(Broken()), DataLoader([0]), 1, 2, seed=0)
+    loop._step(samples())
+    assert loop.incidents == {"non_finite_loss": 2, "clips_without_objects": 1}
+    assert "sample 2, sample 3" in caplog.text

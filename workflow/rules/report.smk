@@ -1,0 +1,160 @@
+# From scores to tables, figures and the page.
+
+import json
+
+
+localrules:
+    study,
+
+
+def runs_of(study):
+    """Every tracked run of a study, with its role in it."""
+    return [(row, "row") for row in study.rows] + [(row, "yardstick") for row in study.yardsticks]
+
+
+def tracking_file(tracking, name):
+    return f"{RESULTS}/{tracking.folder}/{name}"
+
+
+def benchmark_file(rule_name, folder):
+    return f"{BENCHMARKS}/{rule_name}/{folder}.tsv"
+
+
+def table_row(study, tracking, role):
+    """What the report knows of a run: its fields, and where its files lie."""
+    prediction = tracking.prediction
+    frames = study.frames.get(prediction)
+    return experiment.row_fields(tracking, config) | {
+        "role": role,
+        "metrics": tracking_file(tracking, "metrics.json"),
+        "matches": tracking_file(tracking, "matches.npz"),
+        "linking": tracking_file(tracking, "linking.json"),
+        "frame_metrics": tracking_file(frames, "metrics.json") if frames else None,
+        "checkpoint": f"{RESULTS}/{prediction.training.folder}/checkpoint.pth",
+        "benchmarks": {
+            "train": benchmark_file("train", prediction.training.folder),
+            "predict": benchmark_file("predict", prediction.folder),
+            "track": benchmark_file("track", tracking.folder),
+        },
+    }
+
+
+def study_content(name):
+    study = STUDIES[name]
+    rows = [table_row(study, tracking, role) for tracking, role in runs_of(study)]
+    head = {"name": name, "layout": study.layout, "title": study.title, "experiment": config["name"]}
+    return json.dumps(head | {"rows": rows}, indent=1)
+
+
+def scores_of(names):
+    """The files behind some studies' numbers."""
+    trackings = dict.fromkeys(tracking for name in names for tracking in STUDIES[name].trackings)
+    return [
+        tracking_file(tracking, name) for tracking in trackings for name in ("metrics.json", "matches.npz", "linking.json")
+    ]
+
+
+def pictures():
+    """Overlays of the full method (or the first row), of the first seed, in both folds."""
+    rows = [row for study in STUDIES.values() for row in study.rows]
+    chosen = [row for row in rows if config["trackers"][row.tracker]["kind"] == "overlap_embed"] or rows
+    first = chosen[0]
+    kin = [row for row in chosen if (row.stride, row.tracker) == (first.stride, first.tracker)]
+    by_split = {row.prediction.training.split: row for row in reversed(kin)}
+    return [f"{RESULTS}/{row.folder}/overlays" for row in by_split.values()]
+
+
+def report_files(folder, names):
+    layouts = {name: STUDIES[name].layout for name in names}
+    endings = [f"{name}{end}" for name in names for end in (".csv", "_mean.csv", ".tex")]
+    figures = [f"{name}_figure.{end}" for name in names if layouts[name] == "clip_analysis" for end in ("pdf", "png")]
+    return [f"{folder}/{file}" for file in ("report.html", "summary.txt", *endings, *figures)]
+
+
+rule study:
+    # A study as it was when it was run: what the report reads instead of the configuration.
+    output:
+        f"{REPORT}/studies/{{study}}.json",
+    params:
+        content=lambda w: study_content(w.study),
+    run:
+        Path(output[0]).write_text(params.content + "\n")
+
+
+rule overlays:
+    input:
+        results=rules.track.output.results,
+        annotations=annotations,
+    output:
+        directory(f"{TRACKING}/overlays"),
+    params:
+        code=experiment.stage_code("overlays"),
+        frames=frames,
+    log:
+        f"{LOGS}/overlays/{experiment.TRACKING}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "novis overlays --results {input.results} --annotations {input.annotations} "
+        "--frames {params.frames} --num-videos 4 --output {output} 2> {log}"
+
+
+rule report:
+    # Everything on one page.
+    input:
+        studies=expand(f"{REPORT}/studies/{{study}}.json", study=STUDIES),
+        scores=scores_of(STUDIES),
+        overlays=pictures(),
+    output:
+        report_files(REPORT, list(STUDIES)),
+    params:
+        code=experiment.stage_code("report"),
+        folder=REPORT,
+    log:
+        f"{LOGS}/report/{config['name']}.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "novis report --studies {input.studies} --overlays {input.overlays} --output {params.folder} 2> {log}"
+
+
+for name in STUDIES:
+
+    rule:
+        # One study alone: `snakemake table3`.
+        name:
+            name
+        input:
+            studies=f"{REPORT}/studies/{name}.json",
+            scores=scores_of([name]),
+        output:
+            report_files(f"{REPORT}/{name}", [name]),
+        params:
+            code=experiment.stage_code("report"),
+            folder=f"{REPORT}/{name}",
+        log:
+            f"{LOGS}/report/{config['name']}-{name}.log",
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        shell:
+            "novis report --studies {input.studies} --output {params.folder} 2> {log}"
+
+
+rule pdf:
+    # The tables as PDF, where LaTeX is installed.
+    input:
+        expand(f"{REPORT}/{{study}}.pdf", study=STUDIES),
+
+
+rule compile_table:
+    input:
+        f"{REPORT}/{{study}}.tex",
+    output:
+        f"{REPORT}/{{study}}.pdf",
+    log:
+        f"{LOGS}/pdf/{config['name']}-{{study}}.log",
+    shell:
+        "novis compile --tex {input} --output {output} 2> {log}"
