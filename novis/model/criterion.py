@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from novis.errors import InputError
 from novis.model.losses import class_loss, dice_loss, mask_loss
 from novis.model.matcher import Matcher, Matching
 from novis.model.point_sampling import (
@@ -46,7 +47,7 @@ class Criterion(nn.Module):
         draw: the source of the random points.
 
     Raises:
-        ValueError: a switch has another value than those named.
+        InputError: a switch has another value than those named.
     """
 
     def __init__(
@@ -191,4 +192,4 @@ def _precise(logits: Tensor) -> Tensor:
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"criterion: {name} is {value!r}; it must be one of {', '.join(known)}")
+        raise InputError(f"criterion: {name} is {value!r}; it must be one of {', '.join(known)}")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.special import log_expit, log_softmax
 
+from novis.errors import InputError
 from novis.model.criterion import Criterion
 from novis.model.structures import ClipTarget
 
@@ -346,7 +347,7 @@ def test_perfect_prediction_costs_almost_nothing():
 
 @pytest.mark.parametrize("switch", ["mask_loss", "dice_loss", "mask_loss_normalisation"])
 def test_unknown_value_of_a_switch_is_refused(switch):
-    with pytest.raises(ValueError, match=switch):
+    with pytest.raises(InputError, match=switch):
         Criterion(**{switch: "volumetrik"})
 
 
