@@ -7,6 +7,7 @@ where the runs of a broken RLE exceed the mask, so nothing from a file is decode
 :func:`first_broken` has passed it.
 """
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -129,7 +130,9 @@ def _as_text(rle: Mapping[str, Any]) -> RLE:
 
 def _compressed_runs(rle: Mapping[str, Any], height: int, width: int) -> RLE:
     if rle.get("size") != [height, width]:
-        raise ValueError(f"has size {rle.get('size')}, but the frames are {[height, width]} (height, width)")
+        raise ValueError(
+            f"has size {reprlib.repr(rle.get('size'))}, but the frames are {[height, width]} (height, width)"
+        )
     counts = rle.get("counts")
     if isinstance(counts, str):
         return {"size": [height, width], "counts": counts}

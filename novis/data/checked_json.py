@@ -41,8 +41,9 @@ class CheckedFile:
             self.refuse(f"holds {kind_of(self.content)}, not an object; is it an {what}?")
 
     def refuse(self, complaint: str) -> NoReturn:
-        """Raise the complaint, with the file's name before it."""
-        raise InputError(f"{self.source}: {complaint}")
+        """Raise the complaint, with the file's name before it, as one line that any terminal can show."""
+        line = " ".join(complaint.splitlines()).encode("utf-8", "backslashreplace").decode()
+        raise InputError(f"{self.source}: {line}")
 
     def entries(
         self, key: str, noun: str, may_be_empty: bool = False
