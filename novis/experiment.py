@@ -68,6 +68,8 @@ _BLOCK_KEYS = (
     "min_size",
     "seed",
 )
+# The test clip length is that of the training, and the size at test that of the data set, unless given.
+_OPTIONAL_KEYS = ("test_clip_length", "min_size")
 
 
 @dataclass(frozen=True, order=True)
@@ -213,14 +215,11 @@ def _block(study: str, block: Mapping[str, Any], config: Mapping[str, Any]) -> I
         if key not in _BLOCK_KEYS:
             raise InputError(f"study '{study}': unknown key '{key}'{nearest(key, list(_BLOCK_KEYS))}")
     merged = {**config.get("defaults", {}), **block}
-    dataset = merged.get("dataset")
-    if isinstance(dataset, str):
-        merged.setdefault("min_size", config["datasets"][_known("dataset", dataset, config, study)]["min_size"])
-    merged.setdefault("test_clip_length", None)
-    absent = [key for key in _BLOCK_KEYS if key not in merged or (merged[key] is None and key != "test_clip_length")]
+    absent = [key for key in _BLOCK_KEYS if merged.get(key) is None and key not in _OPTIONAL_KEYS]
     if absent:
         raise InputError(f"study '{study}': a block lacks '{absent[0]}'; write it there or under 'defaults'")
-    values = [merged[key] if isinstance(merged[key], list) else [merged[key]] for key in _BLOCK_KEYS]
+    chosen = [merged.get(key) for key in _BLOCK_KEYS]
+    values = [value if isinstance(value, list) else [value] for value in chosen]
     for combination in product(*values):
         yield _tracking(study, dict(zip(_BLOCK_KEYS, combination, strict=True)), config)
 
@@ -240,7 +239,8 @@ def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> 
     training = Training(
         fields["dataset"], fields["split"], fields["model"], fields["variant"], train_length, fields["seed"]
     )
-    return Tracking(Prediction(training, test_length, starts, fields["min_size"]), stride, fields["tracker"])
+    min_size = fields["min_size"] or config["datasets"][fields["dataset"]]["min_size"]
+    return Tracking(Prediction(training, test_length, starts, min_size), stride, fields["tracker"])
 
 
 def _known(kind: str, name: str, config: Mapping[str, Any], study: str) -> str:

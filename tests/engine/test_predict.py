@@ -1,0 +1,128 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from novis.engine.checkpoints import write_checkpoint
+from novis.engine.predict import load_model, parse_starts, predict, predict_video
+from novis.engine.streaming import VideoStream
+from novis.errors import InputError
+from novis.model.registry import MODELS
+from novis.storage.clip_cache import ClipCache
+from tests.engine.small_network import small_config
+
+CATEGORIES = [{"id": 3, "name": "flat"}, {"id": 7, "name": "tall"}, {"id": 8, "name": "square"}]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    config = small_config(clip_length=3, **{"model.instance_decoder.num_classes": 3})
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("checkpoint") / "checkpoint.pth"
+    meta = {"config": config.to_dict(), "categories": CATEGORIES}
+    write_checkpoint(path, {"state_dict": MODELS.build(config.model).state_dict(), "meta": meta})
+    return path
+
+
+def arguments(toy_dataset, checkpoint, output, **changes):
+    return {
+        "checkpoint": checkpoint,
+        "annotations": toy_dataset.annotation_file,
+        "frames": toy_dataset.frames,
+        "output": output,
+        "clip_length": 3,
+        "min_size": 48,
+    } | changes
+
+
+def contents(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def assert_same_content(first, second):
+    one, two = contents(first), contents(second)
+    assert one.keys() == two.keys()
+    assert one
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_the_cache_holds_what_memory_holds(toy_dataset, checkpoint, tmp_path):
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "clips.h5"))
+    model = load_model(checkpoint, torch.load(checkpoint, weights_only=True))
+    with ClipCache(tmp_path / "clips.h5") as cache:
+        assert cache.video_ids == tuple(v.id for v in toy_dataset.annotations.videos)
+        for video in toy_dataset.annotations.videos:
+            cached = cache.prediction(video.id)
+            memory = predict_video(VideoStream(model), video, toy_dataset.frames, 3, None, 48)
+            for name in ("starts", "class_logits", "embeddings", "overlap_embeddings", "mask_codes"):
+                np.testing.assert_array_equal(getattr(cached, name)[()], getattr(memory, name), err_msg=name)
+
+
+def test_videos_of_one_frame_or_shorter_than_a_clip_are_predicted(toy_dataset, checkpoint, tmp_path):
+    assert sorted(v.length for v in toy_dataset.annotations.videos)[0] == 1
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "clips.h5"))
+    with ClipCache(tmp_path / "clips.h5") as cache:
+        assert all(cache.prediction(i).class_logits.shape[0] >= 1 for i in cache.video_ids)
+
+
+def test_strided_clips_are_those_of_all_starts(toy_dataset, checkpoint, tmp_path):
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "all.h5"))
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "some.h5", starts="every2"))
+    with ClipCache(tmp_path / "all.h5") as every, ClipCache(tmp_path / "some.h5") as some:
+        full, part = every.prediction(1), some.prediction(1)
+        places = np.searchsorted(full.starts, part.starts)
+        assert part.starts.tolist() == [0, 2, 4, 5]
+        # Batches of clips differ, and with them the last bits.
+        np.testing.assert_allclose(part.class_logits, full.class_logits[places], rtol=1e-4, atol=1e-5)
+
+
+def test_a_test_clip_longer_than_those_of_training_is_refused(toy_dataset, checkpoint, tmp_path):
+    with pytest.raises(InputError, match="clips of 4 frames for a network trained on 3"):
+        predict(**arguments(toy_dataset, checkpoint, tmp_path / "clips.h5", clip_length=4))
+    assert not (tmp_path / "clips.h5").exists()
+
+
+def test_weights_without_a_configuration_are_refused_by_name(toy_dataset, tmp_path):
+    write_checkpoint(tmp_path / "bare.pth", {"state_dict": {}, "meta": {}})
+    with pytest.raises(InputError, match=r"bare\.pth: does not hold a network that can predict"):
+        predict(**arguments(toy_dataset, tmp_path / "bare.pth", tmp_path / "clips.h5"))
+
+
+@pytest.mark.parametrize("starts", ["some", "every", "everyx", "2"])
+def test_unknown_starts_are_refused(starts):
+    with pytest.raises(InputError, match="must be 'all', or 'every' and a stride"):
+        parse_starts(starts)
+
+
+@pytest.mark.slow
+def test_a_killed_prediction_goes_on_at_the_next_video(toy_dataset, checkpoint, tmp_path):
+    chosen = arguments(toy_dataset, checkpoint, tmp_path / "killed.h5", threads=1)
+    pairs = [word for name, value in chosen.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", "novis.cli", "predict", *pairs]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    partial = tmp_path / "killed.h5.partial.commit"
+    while not partial.exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "killed.h5").exists()
+    again = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert "4 videos" in again.stderr
+    whole = [*command[:3], *command[3:]]
+    whole[whole.index(str(tmp_path / "killed.h5"))] = str(tmp_path / "whole.h5")
+    subprocess.run(whole, check=True, capture_output=True, env=environment)
+    assert_same_content(tmp_path / "killed.h5", tmp_path / "whole.h5")
