@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -49,8 +50,8 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "novis",
 }
-# Perceived in order by every reader, dark to light; the lightest end would vanish on paper.
-_COLOURS = mpl.colormaps["viridis"]
+# In order from violet to orange, told apart by colour-blind readers, legible on white and on black.
+_COLOURS = LinearSegmentedColormap.from_list("novis", ("#6f55d0", "#3f8fd8", "#12a08a", "#d9a01f", "#d9541f"))
 _PLAIN, _OVERLAP = "embed", "overlap_embed"
 _YARDSTICK_STYLES = {"identity": (0, (1, 1.5)), "oracle": (0, (5, 1.5, 1, 1.5))}
 
@@ -69,11 +70,12 @@ def clip_analysis_figure(results: pd.DataFrame) -> Figure:
         results: a study's :func:`novis.reporting.collect.aggregate`.
     """
     results = results[results["train_clip_length"] == results["clip_length"]]
-    panels = list(results.groupby(list(PANEL), sort=False))
+    # Without any result the axes are empty, but there.
+    panels = list(results.groupby(list(PANEL), sort=False)) or [(("",) * len(PANEL), results)]
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 3.3 * max(len(panels), 1)), layout="constrained")
+        figure = Figure(figsize=(7.2, 3.3 * len(panels)), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(max(len(panels), 1), 2, squeeze=False, sharey="row")
+        axes = figure.subplots(len(panels), 2, squeeze=False, sharey="row")
         names = panel_names([key for key, _ in panels])
         for (left, right), name, (_, lines) in zip(axes, names, panels, strict=True):
             _over_clip_length(left, _near_online(lines), _online(lines))
@@ -219,7 +221,7 @@ def _draw(
 
 
 def _colour(value: int, values: Sequence[int]) -> Any:
-    return _COLOURS(0.88 * values.index(value) / max(len(values) - 1, 1))
+    return _COLOURS(values.index(value) / max(len(values) - 1, 1))
 
 
 def _legend(axes: Axes, title: str | None) -> None:

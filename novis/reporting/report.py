@@ -14,7 +14,7 @@ from novis.reporting.summary import StudyReport, summary
 from novis.reporting.tables import write_table
 
 
-def report(studies: list[Path], output: Path, overlays: list[Path] = ()) -> None:
+def report(studies: list[Path], output: Path, overlays: list[Path] = (), num_resamples: int = 2000) -> None:
     """Write the tables, figures, page and summary of some studies.
 
     In the output folder: report.html, summary.txt, and for every study STUDY.csv (every
@@ -25,10 +25,15 @@ def report(studies: list[Path], output: Path, overlays: list[Path] = ()) -> None
         studies: the study.json files, in the order of the page
         output: the folder to write into
         overlays: pictures for the page, or folders of them
+        num_resamples: draws of the bootstrap behind the intervals of differences
     """
     if not studies:
         raise InputError("no study was named; give at least one study.json")
-    reports = [study_report(path) for path in studies]
+    names = [read_study(path).name for path in studies]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"study '{name}' is named twice; its files would overwrite each other")
+    reports = [study_report(path, num_resamples) for path in studies]
     experiment = reports[0].study.experiment
     files = {"page": output / "report.html"}
     for one in reports:
@@ -39,13 +44,13 @@ def report(studies: list[Path], output: Path, overlays: list[Path] = ()) -> None
         temporary.write_text(summary(experiment, reports, files))
 
 
-def study_report(path: Path) -> StudyReport:
+def study_report(path: Path, num_resamples: int = 2000) -> StudyReport:
     """Read a study and measure all that is said about it."""
     study = read_study(path)
     runs = tidy(study)
     results = aggregate(runs)
     table = table_of(study, results, all_yardsticks=True)
-    return StudyReport(study, runs, results, table, comparisons(study, runs, results))
+    return StudyReport(study, runs, results, table, comparisons(study, runs, results, num_resamples))
 
 
 def write_study(one: StudyReport, output: Path) -> dict[str, Path]:

@@ -72,15 +72,18 @@ class Comparison:
         )
 
 
-def comparisons(study: StudyResults, table: pd.DataFrame, results: pd.DataFrame) -> list[Comparison]:
+def comparisons(
+    study: StudyResults, table: pd.DataFrame, results: pd.DataFrame, num_resamples: int = 2000
+) -> list[Comparison]:
     """All claims that the study's layout has, measured.
 
     Args:
         study: gives the layout.
         table: its tidy table, one line a run, with the files of matches.
         results: the same, aggregated.
+        num_resamples: draws of the bootstrap.
     """
-    return [measure(claim, table) for claim in claims(study.layout, results)]
+    return [measure(claim, table, num_resamples) for claim in claims(study.layout, results)]
 
 
 def claims(layout: str, results: pd.DataFrame) -> list[Claim]:
@@ -98,7 +101,7 @@ def claims(layout: str, results: pd.DataFrame) -> list[Claim]:
     return sorted(found, key=lambda claim: claim.yardstick)
 
 
-def measure(claim: Claim, table: pd.DataFrame) -> Comparison:
+def measure(claim: Claim, table: pd.DataFrame, num_resamples: int = 2000) -> Comparison:
     """The paired difference of a claim, over the runs (folds and seeds) that both rows have.
 
     Raises:
@@ -112,7 +115,7 @@ def measure(claim: Claim, table: pd.DataFrame) -> Comparison:
         [(Matches.load(better[run]), Matches.load(worse[run])) for run in better if run[0] == fold]
         for fold in folds
     ]
-    result = paired_bootstrap(pairs)
+    result = paired_bootstrap(pairs, num_resamples)
     return Comparison(
         claim,
         100 * result.difference,
@@ -154,7 +157,7 @@ def comparison_table(study: StudyResults, measured: list[Comparison]) -> Table:
 
 def _files(table: pd.DataFrame, key: tuple[Any, ...]) -> dict[tuple[str, int], str]:
     """The files of matches of a row by (fold, seed); nothing where one is not there."""
-    chosen = table[(table[list(KEY)] == key).all(axis=1)]
+    chosen = table[(table[list(KEY)] == list(key)).all(axis=1)]
     files = {
         (line["split"], line["seed"]): line["matches_file"]
         for line in chosen.sort_values(["split", "seed"]).to_dict("records")

@@ -131,5 +131,5 @@ def _cell(cell: Cell) -> str:
         return cell
     if cell.text is None:
         return _MISSING
-    spread = "" if cell.spread_text is None else f" +-{cell.spread_text}"
+    spread = "" if cell.spread_text is None else f" \N{PLUS-MINUS SIGN}{cell.spread_text}"
     return f"{'*' if cell.rank == 1 else ''}{cell.text}{spread}"

@@ -11,7 +11,9 @@ import pytest
 
 from novis.evaluation.matches import Matches
 from novis.evaluation.precision import average_precision, mean, recall
+from novis.reporting.report import study_report
 from novis.reporting.study import StudyResults, read_study
+from novis.reporting.summary import StudyReport
 
 CATEGORIES = ("disc", "ring", "star", "moon & co_", "cross")
 VARIANTS = {
@@ -91,7 +93,7 @@ def quality(fields: Mapping[str, Any]) -> float:
     return value
 
 
-def invented_matches(chance: float, fold: int, seed: int, num_videos: int = 40) -> Matches:
+def invented_matches(chance: float, fold: int, seed: int, num_videos: int = 16) -> Matches:
     """Matches of videos whose difficulty depends on the fold alone, so that runs are paired."""
     difficulty = np.random.default_rng(fold).normal(0, 0.15, num_videos)
     rng = np.random.default_rng([fold, seed, 1])
@@ -210,3 +212,9 @@ def changed_study(ablation_file: Path, tmp_path: Path) -> Callable[[Callable[[di
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def finished(ablation_file: Path, clip_file: Path) -> list[StudyReport]:
+    """Both studies, measured once for all tests that only look."""
+    return [study_report(path, num_resamples=100) for path in (ablation_file, clip_file)]

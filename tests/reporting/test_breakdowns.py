@@ -1,0 +1,62 @@
+import pytest
+
+from novis.reporting.breakdowns import category_table, cost_table, part_table, provenance_table
+
+
+def test_categories_are_columns_and_yardsticks_stand_apart(finished):
+    report = finished[0]
+    table = category_table(report.study, report.results)
+    assert [column.name for column in table.columns] == ["row", "disc", "ring", "star", "moon & co_", "cross"]
+    assert [len(section.rows) for section in table.sections] == [6, 8]
+    row = table.sections[0].rows[5]
+    assert row[0] == "novis, T = 4, S = 2, overlap embed"
+    assert row[3].value == pytest.approx(report.results["category.star"][5])
+
+
+def test_parts_are_by_occlusion_and_size(finished):
+    report = finished[0]
+    table = part_table(report.study, report.results)
+    row = report.results.iloc[0]
+    cells = table.sections[0].rows[0][1:]
+    expected = [
+        "AP_occlusion_light",
+        "AP_occlusion_medium",
+        "AP_occlusion_heavy",
+        "AP_small",
+        "AP_medium",
+        "AP_large",
+    ]
+    assert [cell.value for cell in cells[:6]] == pytest.approx([row[name] for name in expected])
+    assert cells[6].value == pytest.approx(6.0)
+
+
+def test_fraction_of_non_identity_matches_is_not_ranked(finished):
+    table = part_table(finished[1].study, finished[1].results)
+    assert {row[7].rank for row in table.sections[0].rows} == {0}
+    assert {row[1].rank for row in table.sections[0].rows} == {0, 1, 2}
+
+
+def test_costs_are_one_line_a_training_and_test_length(finished):
+    report = finished[0]
+    table = cost_table(report.study, report.runs)
+    # Four variants, two folds; the trackers share their training and prediction.
+    assert len(table.sections[0].rows) == 8
+    assert [column.name for column in table.columns][-2:] == ["training", "predict"]
+    assert [cell.text for cell in table.sections[0].rows[0][-2:]] == ["71.5", "23.5"]
+
+
+def test_every_run_has_its_origin(finished):
+    report = finished[0]
+    rows = provenance_table(report.study, report.runs).sections[0].rows
+    assert len(rows) == 28
+    first = rows[0]
+    assert first[4] == "3f" * 5
+    assert first[5] == "0" * 16 + ", other than the present"
+    assert first[6].endswith("plain-T4-fold0-seed0/S2-heuristic")
+
+
+def test_unknown_origin_is_missing(finished):
+    report = finished[0]
+    runs = report.runs.assign(checkpoint_code=None, checkpoint_sha256=None, other_code=None)
+    first = provenance_table(report.study, runs).sections[0].rows[0]
+    assert first[4:6] == (None, None)

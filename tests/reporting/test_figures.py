@@ -1,0 +1,95 @@
+import re
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from novis.reporting.collect import aggregate, tidy
+from novis.reporting.figures import clip_analysis_figure, inline_svg, panel_names, write_figure
+
+
+@pytest.fixture
+def results(clip_study):
+    return aggregate(tidy(clip_study))
+
+
+def series(axes):
+    """Data of every line with error bars: (x, y) arrays by the label in the legend, or the line's style."""
+    return [
+        (np.asarray(c.lines[0].get_xdata(), float), np.asarray(c.lines[0].get_ydata(), float), c.get_label())
+        for c in axes.containers
+    ]
+
+
+def test_lines_hold_the_measured_ap(results):
+    left, right = clip_analysis_figure(results).axes
+    rows = results[(results["clip_length"] == 4) & (results["tracker"] == "overlap_embed")]
+    expected = rows.sort_values("stride", ascending=False)["AP"].to_numpy()
+    [(places, values, _)] = [line for line in series(right) if line[2] == "T = 4"]
+    assert values == pytest.approx(expected)
+    assert np.abs(places - [0, 1, 2, 3]).max() < 0.3
+    # Each overlap has a line of its own over T, here with the one point T = 4.
+    assert sorted(float(y[0]) for _, y, label in series(left) if label in "0123") == pytest.approx(
+        sorted(expected)
+    )
+
+
+def test_online_tracker_is_drawn_over_its_buffer_length(results):
+    left, _ = clip_analysis_figure(results).axes
+    [(places, values, _)] = [line for line in series(left) if line[2] == "online, T = 1"]
+    online = results[(results["clip_length"] == 1) & (results["role"] == "row")]
+    assert list(places) == [1, 2, 4]
+    assert values == pytest.approx(online["AP"].to_numpy())
+
+
+def test_missing_result_is_a_gap(results):
+    lost = (results["stride"] == 2) & (results["tracker"] == "overlap_embed")
+    _, right = clip_analysis_figure(results.assign(AP=results["AP"].mask(lost))).axes
+    [(_, values, _)] = [line for line in series(right) if line[2] == "T = 4"]
+    assert list(np.isnan(values)) == [False, False, True, False]
+
+
+def test_yardsticks_lie_beside_the_overlap(results):
+    _, right = clip_analysis_figure(results).axes
+    lines = {line.get_label(): line for line in right.lines}
+    oracle = results[(results["clip_length"] == 4) & (results["tracker"] == "oracle")]
+    assert list(lines["oracle, T = 4"].get_ydata()) == pytest.approx(list(oracle.sort_values("stride")["AP"]))
+    assert "identity, T = 4" in lines
+
+
+def test_every_data_set_has_its_panels(results):
+    both = results.loc[results.index.repeat(2)].reset_index(drop=True)
+    both.loc[1::2, "dataset"] = "ovis"
+    assert len(clip_analysis_figure(both).axes) == 4
+    keys = [("shapes", "m", "novis", 96), ("ovis", "m", "novis", 360)]
+    assert panel_names(keys) == ["shapes, 96: ", "ovis, 360: "]
+    assert panel_names(keys[:1]) == [""]
+
+
+def test_models_are_shown_at_their_own_clip_length_alone(results):
+    crossed = results[results["clip_length"] == 4].assign(train_clip_length=8)
+    for axes in clip_analysis_figure(crossed).axes:
+        assert not axes.containers
+
+
+def test_pdf_embeds_truetype_fonts_and_repeats_byte_for_byte(results, tmp_path):
+    before = dict(mpl.rcParams)
+    for name in ("first", "second"):
+        write_figure(clip_analysis_figure(results), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    content = (tmp_path / "first.pdf").read_bytes()
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+    assert content == (tmp_path / "second.pdf").read_bytes()
+    assert Image.open(tmp_path / "first.png").width > 1200
+    assert dict(mpl.rcParams) == before
+
+
+def test_svg_takes_the_ink_and_the_width_of_its_page(results):
+    svg = inline_svg(clip_analysis_figure(results))
+    root = ElementTree.fromstring(svg)
+    assert "viewBox" in root.attrib
+    assert not {"width", "height"} & root.attrib.keys()
+    assert "currentColor" in svg
+    assert not re.search(r"(href|src)=\"http", svg)

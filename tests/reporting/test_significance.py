@@ -1,0 +1,137 @@
+import pytest
+
+from novis.evaluation.matches import Matches
+from novis.evaluation.precision import average_precision, mean
+from novis.reporting.cells import Number
+from novis.reporting.collect import aggregate, tidy
+from novis.reporting.significance import Claim, Comparison, claims, comparison_table, comparisons, measure
+from novis.reporting.study import KEY, read_study
+
+
+def key(row):
+    return tuple(row[name] for name in KEY)
+
+
+@pytest.fixture
+def table(ablation_study):
+    return tidy(ablation_study)
+
+
+def row_of(table, tracker, variant="novis"):
+    [row] = table[
+        (table["tracker"] == tracker) & (table["variant"] == variant) & (table["split"] == "fold0")
+    ].to_dict("records")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.1, 2.0, "holds"),
+        (-2.0, -0.1, "does not hold"),
+        (-0.1, 2.0, "undecided"),
+        (0.0, 2.0, "undecided"),
+        (None, None, "missing"),
+    ],
+)
+def test_verdict_follows_from_the_interval(low, high, verdict):
+    assert Comparison(Claim("a", (), ()), 1.0, low, high).verdict == verdict
+
+
+def test_ablation_claims_are_the_papers_steps(table):
+    found = claims("ablation", aggregate(table))
+    assert [claim.paper for claim in found] == [0.8, 0.3, 0.2, 0.5, 1.1, 0.3, None, None]
+    assert [claim.yardstick for claim in found] == [False] * 6 + [True] * 2
+    last_step = found[5]
+    assert last_step.better == key(row_of(table, "overlap_embed"))
+    assert last_step.worse == key(row_of(table, "embed"))
+
+
+def test_step_whose_row_is_not_in_the_study_is_left_out(table):
+    found = claims("ablation", aggregate(table[table["variant"] != "volumetric_mask"]))
+    assert [claim.paper for claim in found] == [0.8, 0.2, 1.1, 0.3, None, None]
+
+
+def test_clip_claims_compare_with_online_and_with_plain_embeddings(clip_study):
+    texts = [claim.text for claim in claims("clip_analysis", aggregate(tidy(clip_study)))]
+    assert texts == [
+        "Near-online, T = 4, S = 2, over online, no buffer",
+        "Near-online, T = 4, S = 2, over online, buffer of 2",
+        "Near-online, T = 4, S = 2, over online, buffer of 4",
+        "Overlap embeddings over plain embeddings, T = 4, S = 1",
+        "Overlap embeddings over plain embeddings, T = 4, S = 2",
+        "Overlap embeddings over plain embeddings, T = 4, S = 3",
+        "Oracle linking over identity linking, T = 4, S = 2",
+        "The tracker over identity linking, T = 4, S = 2",
+    ]
+
+
+def test_claims_name_the_data_set_where_there_are_several(table):
+    results = aggregate(table)
+    both = results.loc[results.index.repeat(2)].reset_index(drop=True)
+    both.loc[1::2, "dataset"] = "ytvis_2019"
+    texts = [claim.text for claim in claims("ablation", both)]
+    assert "ytvis 2019, Overlap embeddings over plain embeddings" in texts
+
+
+def test_other_layouts_claim_nothing(table):
+    assert claims("settings", aggregate(table)) == []
+
+
+def test_difference_is_the_mean_over_folds_of_the_difference_of_ap(table):
+    claim = Claim("x", key(row_of(table, "oracle")), key(row_of(table, "identity")))
+    differences = []
+    for split in ("fold0", "fold1"):
+        files = table[(table["variant"] == "novis") & (table["split"] == split)].set_index("tracker")[
+            "matches_file"
+        ]
+        ap = {
+            name: float(mean(average_precision(Matches.load(files[name])))[0])
+            for name in ("oracle", "identity")
+        }
+        differences.append(ap["oracle"] - ap["identity"])
+    comparison = measure(claim, table, 200)
+    assert comparison.difference == pytest.approx(100 * sum(differences) / 2)
+    assert comparison.low < comparison.difference < comparison.high
+    assert (comparison.num_videos, comparison.num_seeds, comparison.verdict) == (32, 1, "holds")
+    assert "32 videos" in comparison.statement
+    reverse = measure(Claim("x", claim.worse, claim.better), table, 200)
+    assert reverse.difference == pytest.approx(-comparison.difference)
+    assert reverse.verdict == "does not hold"
+
+
+def test_row_against_itself_is_undecided(table):
+    own = key(row_of(table, "embed"))
+    comparison = measure(Claim("x", own, own), table, 200)
+    assert (comparison.difference, comparison.verdict) == (0.0, "undecided")
+
+
+def test_missing_run_is_missing_and_no_fold_is_dropped_silently(changed_study, tmp_path):
+    def change(study):
+        chosen = [
+            r
+            for r in study["rows"]
+            if (r["tracker"], r["split"], r["variant"]) == ("embed", "fold1", "novis")
+        ]
+        chosen[0]["matches"] = str(tmp_path / "none.npz")
+
+    study = read_study(changed_study(change))
+    table = tidy(study)
+    claim = Claim("x", key(row_of(table, "overlap_embed")), key(row_of(table, "embed")))
+    comparison = measure(claim, table, 200)
+    assert (comparison.difference, comparison.verdict) == (None, "missing")
+    assert comparison.statement == "x: not measured"
+
+
+def test_table_of_differences_has_the_papers_beside_ours(ablation_study, finished):
+    table = comparison_table(ablation_study, list(finished[0].comparisons))
+    steps = table.sections[0].rows
+    assert [row[2].text for row in steps] == ["+0.8", "+0.3", "+0.2", "+0.5", "+1.1", "+0.3"]
+    assert all(isinstance(row[1], Number) and row[1].signed for row in steps)
+    assert [row[0].split(" over")[0] for row in table.sections[1].rows] == ["Oracle linking", "The tracker"]
+
+
+def test_comparisons_measure_every_claim(ablation_study, table, monkeypatch):
+    claimed = claims("ablation", aggregate(table))
+    monkeypatch.setattr("novis.reporting.significance.measure", lambda claim, *_: Comparison(claim, 1.0))
+    assert [c.claim for c in comparisons(ablation_study, table, aggregate(table))] == claimed
