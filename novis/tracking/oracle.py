@@ -82,7 +82,7 @@ def _cell_centres(padded: int, resized: int, original: int) -> np.ndarray:
     """Original pixel under the centre of each cell of 4 x 4 padded pixels; -1 in the padding."""
     centres = np.arange(padded // 4) * 4 + 2
     pixels = centres * original // resized
-    return np.where((centres < resized) & (pixels < original), pixels, -1)
+    return np.where(pixels < original, pixels, -1)
 
 
 def _free_slot(preferred: int, taken: set[int], num_slots: int) -> int | None:

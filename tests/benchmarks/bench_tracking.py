@@ -64,7 +64,9 @@ def run_tracker(cache: Path, options: argparse.Namespace) -> None:
     settings = {"kind": options.only}
     track(cache, output, settings, options.stride, options.top_k, workers=options.workers)
     wall = time.perf_counter() - begin
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    # getrusage would count what the parent held when it forked.
+    status = Path("/proc/self/status").read_text()
+    own = int(status.partition("VmHWM:")[2].split()[0]) / 1e6
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     print(
         f"{options.only}: wall {wall:.1f} s with {options.workers} workers, "
@@ -97,12 +99,14 @@ def make_video(video_id: int, options: argparse.Namespace) -> VideoPrediction:
     starts = np.array(clip_starts(options.frames, length, stride))
     lengths = np.array(overlap_lengths(options.frames, length, stride), int)
     orders = np.stack([rng.permutation(options.queries) for _ in starts])
+    plan = list(zip(starts, orders, strict=True))
     codes = make_masks(rng, options)
     embeddings = rng.normal(size=(options.queries, HIDDEN_DIM)).astype(np.float32)
     drift = 0.05 * rng.normal(size=(len(starts), *embeddings.shape)).astype(np.float32).cumsum(0)
     classes = np.zeros((options.queries, NUM_CLASSES + 1), np.float32)
-    classes[: options.objects, rng.integers(NUM_CLASSES, size=options.objects)] = 6
+    classes[np.arange(options.objects), rng.integers(NUM_CLASSES, size=options.objects)] = 6
     classes[options.objects :, -1] = 6
+    noisy_classes = classes + rng.normal(size=(len(starts), *classes.shape))
     clips = np.arange(len(starts))[:, None]
     overlap = (embeddings + drift)[clips, orders]
     return VideoPrediction(
@@ -111,15 +115,15 @@ def make_video(video_id: int, options: argparse.Namespace) -> VideoPrediction:
         input_size=INPUT_SIZE,
         padded_size=PADDED_SIZE,
         starts=starts,
-        class_logits=(classes + rng.normal(size=(len(starts), *classes.shape)))[clips, orders].astype(
-            np.float32
-        ),
+        class_logits=noisy_classes[clips, orders].astype(np.float32),
         embeddings=overlap,
         overlap_lengths=lengths,
         overlap_embeddings=np.broadcast_to(
             overlap[:, None, None], (len(starts), 2, len(lengths), *overlap.shape[1:])
         ),
-        mask_codes=np.stack([codes[s : s + length, o].swapaxes(0, 1) for s, o in zip(starts, orders, strict=True)]),
+        mask_codes=np.stack(
+            [codes[start + np.arange(length)[None], order[:, None]] for start, order in plan]
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,6 +100,26 @@ def count_down(patch, calls, before):
 
     for name in SYSTEM_CALLS:
         patch.setattr(os, name, wrap(getattr(os, name)))
+
+
+def test_a_record_is_in_place_only_when_what_it_refers_to_is_on_the_disk(tmp_path, monkeypatch):
+    """A machine that loses its power loses what was not synchronised."""
+    events, replace, fsync = [], os.replace, os.fsync
+
+    def synchronise(descriptor):
+        events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def rename(source, target):
+        events.append(f"rename to {Path(target).name}")
+        replace(source, target)
+
+    with AtomicFile(tmp_path / "x") as file:
+        file.write(b"abc")
+        monkeypatch.setattr(os, "fsync", synchronise)
+        monkeypatch.setattr(os, "replace", rename)
+        file.commit()
+    assert events == ["x", "x.commit.new", "rename to x.commit"]
 
 
 def test_random_writes_and_reads_agree_with_a_plain_buffer(tmp_path):

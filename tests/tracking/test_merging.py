@@ -56,6 +56,15 @@ def test_masks_are_merged_as_by_hand(rule, shape):
         np.testing.assert_allclose(evidence, expected, atol=1e-5)
 
 
+def test_of_equal_scores_the_first_clip_has_the_word():
+    p = random_prediction()
+    p = replace(p, class_logits=np.zeros_like(p.class_logits))
+    linking = random_linking(p)
+    first = dict(merge_masks(p, linking, SLOTS, "first_clip"))
+    for frame, evidence in merge_masks(p, linking, SLOTS, "higher_score"):
+        np.testing.assert_array_equal(evidence, first[frame])
+
+
 def test_without_overlap_averaging_is_concatenation():
     p = random_prediction(num_frames=9, clip_length=3, stride=3)
     linking = random_linking(p)

@@ -62,6 +62,16 @@ def test_masks_agree_with_resizing_in_two_steps(padded, resized, frame):
         np.testing.assert_array_equal(found[decided], (expected > 0)[decided])
 
 
+def test_a_lone_strong_cell_reaches_as_far_as_in_two_steps():
+    """Its neighbours are barely negative, so it decides every pixel that mixes it in."""
+    sizes = ((64, 96), (60, 90), (31, 47))
+    for row, column in ((7, 9), (0, 0), (14, 21), (8, 3)):
+        evidence = np.random.default_rng(row).uniform(-0.02, -0.01, (16, 24)).astype(np.float32)
+        evidence[row, column] = 10
+        expected = two_steps(evidence, *sizes) > 0
+        np.testing.assert_array_equal(decode([MaskResampler(*sizes).encode(evidence)])[0], expected)
+
+
 def test_a_mask_in_the_padding_alone_is_none():
     evidence = np.full((16, 24), -1.0, np.float32)
     evidence[14:, :] = 1

@@ -80,6 +80,10 @@ def test_unlinked_clips_are_tracks_of_their_own(toy_dataset):
     assert drawn(tracked.tracks) == expected
     assert len(tracked.tracks) == len(expected)
     assert tracked.counts == LinkingCounts(clips=3)
+    # Asked for everything, each object comes with all three classes, what has no mask with none.
+    everything = track_video(p, TrackerSettings("unlinked"), 3, 100, category_ids).tracks
+    assert len(everything) == 3 * len(expected)
+    assert all(any(track.segmentations) for track in everything)
 
 
 def test_changed_matches_are_counted_for_all_and_for_exported_tracks():
