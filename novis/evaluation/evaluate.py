@@ -40,9 +40,10 @@ def evaluate(
         matches: also keep the outcome of matching, from which differences are judged
     """
     truth = read_annotations(annotations, read_names(videos) if videos else None)
-    pairings = pair(truth, read_results(results), str(results))
-    matching = match_frames if per_frame else match_tracks
-    matched = matching(truth, tqdm(pairings, desc="evaluate", unit="video"))
+    # The runs of every mask are seen while its pixels are counted.
+    tracks = tqdm(read_results(results, check_runs=False), "evaluate", unit="track", disable=None)
+    pairings = pair(truth, tracks, str(results))
+    matched = (match_frames if per_frame else match_tracks)(truth, pairings)
     metrics = summarise(matched, truth)
     if matches:
         matched["all"].save(matches)

@@ -11,7 +11,6 @@ import numpy as np
 
 from novis.evaluation.matches import Group, Matches, gather
 from novis.evaluation.matching import IGNORED, UNMATCHED, match
-from novis.evaluation.overlaps import measure
 from novis.evaluation.pairing import Pairing
 from novis.structures import Annotations
 
@@ -41,7 +40,7 @@ def match_frames(annotations: Annotations, pairings: Iterable[Pairing]) -> dict[
 
 
 def _match_video(pairing: Pairing, positions: dict[int, int]) -> Iterator[Group]:
-    overlaps = measure(pairing.tracks, pairing.instances, pairing.video.length)
+    overlaps = pairing.overlaps
     crowd = np.array([instance.is_crowd for instance in pairing.instances], bool)
     for category, rows, columns in pairing.categories():
         areas, truth_areas = overlaps.track_areas[rows].T, overlaps.instance_areas[columns].T
@@ -51,7 +50,7 @@ def _match_video(pairing: Pairing, positions: dict[int, int]) -> Iterator[Group]
         outcome = match(np.where(counted[:, :, None], ious, -1.0), ignored, crowd[columns])
         excused = (outcome == UNMATCHED) & _outside(areas)[:, :, None, :]
         outcome = np.where(excused, np.int8(IGNORED), outcome)
-        scores = np.array([pairing.tracks[row].score for row in rows], float)
+        scores = pairing.scores[rows]
         instances = ((truth_areas > 0)[:, None, :] & ~ignored).sum((0, 2))
         for frame, there in enumerate(counted):
             yield Group(

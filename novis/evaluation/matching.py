@@ -42,10 +42,13 @@ def match(
     num_ranges, num_thresholds = ignored.shape[1], len(thresholds)
     outcome = np.full((num_frames, num_ranges, num_thresholds, num_predictions), UNMATCHED, np.int8)
     limits = np.minimum(thresholds, _LARGEST_THRESHOLD)[:, None]
+    contenders = np.flatnonzero((ious >= limits.min()).any(axis=(0, 2)))
+    if not len(contenders):
+        return outcome
     free = np.ones((num_frames, num_ranges, num_thresholds, num_instances), bool)
     preference = _preference(ious)
     bonus = np.where(ignored, 0, num_instances)[:, :, None, :]
-    for d in _contenders(ious, limits.min(initial=1.0)):
+    for d in contenders:
         within = (ious[:, d, None, None, :] >= limits) & (free | crowd)
         choice = np.where(within, preference[:, d, None, None, :] + bonus, -1)
         best = choice.argmax(-1)[..., None]
@@ -61,8 +64,3 @@ def _preference(ious: np.ndarray) -> np.ndarray:
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.broadcast_to(np.arange(ious.shape[-1]), order.shape), -1)
     return ranks
-
-
-def _contenders(ious: np.ndarray, lowest: float) -> np.ndarray:
-    """The predictions, in order, that reach the lowest threshold anywhere."""
-    return np.flatnonzero((ious >= lowest).any(axis=(0, 2)))

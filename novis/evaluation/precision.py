@@ -65,33 +65,34 @@ def _checked(matches: Matches, weights: np.ndarray | None) -> np.ndarray:
 def _category_precision(
     matches: Matches, chosen: slice, weights: np.ndarray, totals: np.ndarray
 ) -> np.ndarray:
-    """AP of one category, (B, T), from its predictions in order of their scores."""
-    occurrences = weights[:, matches.videos[chosen]]
-    seen = occurrences.cumsum(1)
-    result = np.zeros((len(weights), len(matches.true_positives)))
-    for t, (hits, ignored) in enumerate(
-        zip(matches.true_positives[:, chosen], matches.ignored[:, chosen], strict=True)
-    ):
-        if hits.any():
-            skipped = (occurrences * ignored).cumsum(1)[:, hits] if ignored.any() else 0
-            result[:, t] = _area_under(occurrences[:, hits].cumsum(1), seen[:, hits] - skipped, totals)
-    return result
+    """AP of one category, (B, T), from its predictions in order of their scores.
 
-
-def _area_under(found: np.ndarray, seen: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """Mean precision over RECALLS, (B,), from counts at each of P true positives.
-
-    Precision only rises at a true positive, so the curve's envelope is known there, and
-    each recall point reads it at the first true positive that reaches the recall. A video
+    Precision only rises at a true positive, so the curve is looked at there alone. A video
     that occurs c times makes c such steps at once; the last is the highest of them.
+    """
+    right, ignored = matches.true_positives[:, chosen], matches.ignored[:, chosen]
+    steps = np.flatnonzero(right.any(0))
+    if not len(steps):
+        return np.zeros((len(weights), len(right)))
+    occurrences = weights[:, None, matches.videos[chosen]]
+    hits = right[:, steps]
+    found = (occurrences[:, :, steps] * hits).cumsum(2)
+    seen = occurrences.cumsum(2)[:, :, steps]
+    if ignored.any():
+        seen = seen - (occurrences * ignored).cumsum(2)[:, :, steps]
+    # Where a higher threshold denies the hit, the curve does not rise.
+    return _area_under(np.where(hits, found / (seen + np.spacing(1)), 0.0), found, totals)
+
+
+def _area_under(precision: np.ndarray, found: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Mean over RECALLS of the highest precision at that recall or beyond, (B, T).
 
     Args:
-        found: (B, P) true positives so far.
-        seen: (B, P) predictions so far that count.
+        precision: (B, T, P) at each of P steps.
+        found: (B, T, P) true positives so far.
         totals: (B,) number of instances.
     """
-    precision = found / (seen + np.spacing(1))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    reached = np.searchsorted(RECALLS, found / np.maximum(totals, 1)[:, None], side="right")
-    readings = np.diff(reached, axis=1, prepend=0)
-    return (readings * envelope).sum(1) / len(RECALLS)
+    envelope = np.maximum.accumulate(precision[:, :, ::-1], axis=2)[:, :, ::-1]
+    reached = np.searchsorted(RECALLS, found / np.maximum(totals, 1)[:, None, None], side="right")
+    reached[:, :, 1:] -= reached[:, :, :-1].copy()
+    return (reached * envelope).sum(2) / len(RECALLS)

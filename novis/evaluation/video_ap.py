@@ -12,7 +12,7 @@ import numpy as np
 from novis.errors import InputError
 from novis.evaluation.matches import Group, Matches, gather
 from novis.evaluation.matching import IGNORED, UNMATCHED, match
-from novis.evaluation.overlaps import Overlaps, measure
+from novis.evaluation.overlaps import Overlaps
 from novis.evaluation.pairing import Pairing
 from novis.structures import Annotations, Instance
 
@@ -66,7 +66,7 @@ def occlusion_score(instance: Instance) -> float:
 
 
 def _match_video(pairing: Pairing, positions: dict[int, int]) -> Iterator[Group]:
-    overlaps = measure(pairing.tracks, pairing.instances, pairing.video.length)
+    overlaps = pairing.overlaps
     ious = overlaps.track_ious()
     ignored, outside = _ignored_instances(pairing, overlaps), _outside_areas(overlaps.track_areas)
     crowd = np.array([instance.is_crowd for instance in pairing.instances], bool)
@@ -79,7 +79,7 @@ def _match_video(pairing: Pairing, positions: dict[int, int]) -> Iterator[Group]
         yield Group(
             video=pairing.position,
             category=positions[category],
-            scores=np.array([pairing.tracks[row].score for row in rows], float),
+            scores=pairing.scores[rows],
             outcome=np.where((outcome == UNMATCHED) & excused, np.int8(IGNORED), outcome),
             instances=(~ignored[:, columns]).sum(1),
         )

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -57,12 +57,15 @@ def writing_results(path: Path | str) -> Iterator[ResultsWriter]:
         file.write("\n]\n")
 
 
-def read_results(path: Path | str, annotations: Annotations | None = None) -> Iterator[Track]:
+def read_results(
+    path: Path | str, annotations: Annotations | None = None, check_runs: bool = True
+) -> Iterator[Track]:
     """Read and check a results file track by track, ours or anyone's.
 
     Args:
         path: the results file.
         annotations: of the same videos; ids, lengths and sizes are then checked against them.
+        check_runs: False leaves it to the caller to find RLE with wrong run lengths.
 
     Raises:
         InputError: the file is missing or no JSON list of tracks; a track lacks a key, has
@@ -73,9 +76,9 @@ def read_results(path: Path | str, annotations: Annotations | None = None) -> It
     categories = {category.id for category in annotations.categories} if annotations else None
     for number, entry in enumerate(_entries(path)):
         place = f"{path}: track {number}"
-        track = _track(entry, place)
+        track = _track(entry, place, check_runs)
         if videos is not None and categories is not None:
-            _check_ids(track, videos, categories, place)
+            check_track(track, videos, categories, place)
         yield track
 
 
@@ -86,6 +89,41 @@ def check_results(path: Path | str, annotations: Annotations) -> int:
         InputError: see :func:`read_results`.
     """
     return sum(1 for _ in read_results(path, annotations))
+
+
+def check_track(track: Track, videos: Mapping[int, Video], categories: Collection[int], place: str) -> None:
+    """See that a track fits its video: ids, number of frames, size of the masks.
+
+    Args:
+        track: a prediction.
+        videos: those of the annotations, by id.
+        categories: the ids of the annotations' categories.
+        place: what to call the track in a complaint.
+
+    Raises:
+        InputError: it does not fit.
+    """
+    video = videos.get(track.video_id)
+    if video is None:
+        raise InputError(
+            f"{place}: video {track.video_id} is not in the annotations, which have {len(videos)} videos; "
+            "were the results made for another set?"
+        )
+    if track.category_id not in categories:
+        raise InputError(f"{place}: category {track.category_id} is not in the annotations")
+    if len(track.segmentations) != video.length:
+        raise InputError(
+            f"{place}: {len(track.segmentations)} segmentations, but video {video.id} has {video.length} "
+            f"frames ('{video.name}'); give an RLE or null for each"
+        )
+    size = [video.height, video.width]
+    sizes = [size if rle is None else rle["size"] for rle in track.segmentations]
+    if sizes.count(size) < len(sizes):
+        frame = next(frame for frame, found in enumerate(sizes) if found != size)
+        raise InputError(
+            f"{place}, frame {frame}: RLE of size {sizes[frame]}, but the frames of video {video.id} "
+            f"('{video.name}') are {size} (height, width)"
+        )
 
 
 def write_submission_zip(results: Path | str, submission: Path | str) -> None:
@@ -185,7 +223,7 @@ class _Text:
         return bool(more)
 
 
-def _track(entry: Any, place: str) -> Track:
+def _track(entry: Any, place: str, check_runs: bool) -> Track:
     if not isinstance(entry, dict):
         raise InputError(f"{place} is a {type(entry).__name__}, not an object with {', '.join(_KEYS)}")
     absent = [key for key in _KEYS if key not in entry]
@@ -197,11 +235,11 @@ def _track(entry: Any, place: str) -> Track:
     score = entry["score"]
     if type(score) not in (int, float) or not math.isfinite(score):
         raise InputError(f"{place}: 'score' is {score!r}, not a finite number")
-    segmentations = _segmentations(entry["segmentations"], place)
+    segmentations = _segmentations(entry["segmentations"], place, check_runs)
     return Track(entry["video_id"], entry["category_id"], float(score), segmentations)
 
 
-def _segmentations(value: Any, place: str) -> tuple[RLE | None, ...]:
+def _segmentations(value: Any, place: str, check_runs: bool) -> tuple[RLE | None, ...]:
     if not isinstance(value, list):
         raise InputError(f"{place}: 'segmentations' must be a list with an RLE or null for each frame")
     present = [frame for frame, rle in enumerate(value) if rle is not None]
@@ -211,33 +249,17 @@ def _segmentations(value: Any, place: str) -> tuple[RLE | None, ...]:
                 f"{place}, frame {frame}: must be null or a compressed RLE "
                 '{"size": [height, width], "counts": text}'
             )
-    broken = first_broken([value[frame] for frame in present])
+    broken = first_broken([value[frame] for frame in present]) if check_runs else None
     if broken is not None:
         raise InputError(f"{place}, frame {present[broken[0]]}: the RLE {broken[1]}")
     return tuple(value)
 
 
 def _is_rle(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("counts"), str):
+    if type(value) is not dict or type(value.get("counts")) is not str:
         return False
     size = value.get("size")
-    return isinstance(size, list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)
-
-
-def _check_ids(track: Track, videos: dict[int, Video], categories: set[int], place: str) -> None:
-    video = videos.get(track.video_id)
-    if video is None:
-        raise InputError(f"{place}: video {track.video_id} is not in the annotations")
-    if track.category_id not in categories:
-        raise InputError(f"{place}: category {track.category_id} is not in the annotations")
-    if len(track.segmentations) != video.length:
-        raise InputError(
-            f"{place}: {len(track.segmentations)} segmentations, "
-            f"but video {video.id} has {video.length} frames"
-        )
-    for frame, rle in enumerate(track.segmentations):
-        if rle is not None and rle["size"] != [video.height, video.width]:
-            raise InputError(
-                f"{place}, frame {frame}: RLE of size {rle['size']}, but the frames of video {video.id} "
-                f"are {[video.height, video.width]} (height, width)"
-            )
+    if type(size) is not list or len(size) != 2:
+        return False
+    height, width = size
+    return type(height) is type(width) is int and height > 0 and width > 0
