@@ -97,6 +97,8 @@ class OverlapEmbeddings(nn.Module):
         Returns:
             (B, R, N, C), after the decoder's norm, as ``output.embeddings``.
         """
+        if not overlaps:
+            return output.embeddings[:, None][:, :0]
         before, after = output.last_queries
         inputs = before if self.query == "previous" else after
         volume = decoder.volume(features, len(before), decoder.last_level)

@@ -133,19 +133,23 @@ def test_clips_of_a_batch_do_not_see_each_other(kind):
         torch.testing.assert_close(together.mask_logits[clip], alone.mask_logits[0], atol=1e-4, rtol=1e-4)
 
 
-def test_query_without_a_mask_in_the_clip_attends_everywhere():
-    parts, features = decoder(), random_features(2)
+@pytest.mark.parametrize("valid_size", [None, (40, 70)])
+def test_query_without_a_mask_in_the_clip_attends_everywhere_but_to_masked_padding(valid_size):
+    sizes = torch.tensor([valid_size] * 2) if valid_size else None
+    parts, features = decoder(), random_features(2, valid_sizes=sizes)
     volume = parts.volume(features, 1, 2)
     embeddings = parts.decoder_norm(parts.query_feat.weight)[None]
     direction = dividing_direction(parts.mask_embed(embeddings)[0].detach())
     volume = volume._replace(mask_features=direction.view(1, -1, 1, 1, 1).expand(-1, -1, 2, 8, 12))
-    foreground = parts.foreground(embeddings, volume).flatten(2)[0]
-    attended = parts.attention_mask(embeddings, volume)[0]
-    empty = ~foreground.any(-1)
+    foreground = parts.foreground(embeddings, volume)[0]
+    attended = parts.attention_mask(embeddings, volume)[0].unflatten(-1, (2, 8, 12))
+    empty = ~foreground.flatten(1).any(-1)
     assert empty.any()
     assert not empty.all()
-    assert attended[empty].all()
     assert torch.equal(attended[~empty], foreground[~empty])
+    assert attended[empty, :, :5, :9].all()
+    assert attended[empty].all() == (valid_size is None)
+    assert not valid_size or not attended[:, :, 5:].any()
 
 
 def test_attention_masks_are_the_resized_predictions():

@@ -147,6 +147,7 @@ def test_edge_embeddings_are_overlap_embeddings_of_both_ends():
     for i, length in enumerate([1, 3]):
         for end, frames in enumerate([slice(0, length), slice(4 - length, 4)]):
             torch.testing.assert_close(edges[:, end, i], network.overlap_embeddings(features, output, frames))
+    assert network.edge_embeddings(features, output, []).shape == (2, 2, 0, 20, 64)
 
 
 @torch.no_grad()

@@ -129,6 +129,7 @@ def test_no_shared_frames_give_the_output_embeddings(decoder):
     embeddings = OverlapEmbeddings()(decoder, features, output, [slice(0, 0), slice(T, T)])
     assert torch.equal(embeddings[:, 0], output.embeddings)
     assert torch.equal(embeddings[:, 1], output.embeddings)
+    assert OverlapEmbeddings()(decoder, features, output, []).shape == (1, 0, N, 64)
 
 
 def test_output_embeddings_where_nobody_has_a_mask(decoder):

@@ -29,6 +29,7 @@ def test_positions_are_normalised_over_the_valid_part_where_it_is_given():
     encoding = sine_2d(FEATURES.expand(2, -1, -1, -1), torch.tensor([[2, 4], [3, 5]]))
     torch.testing.assert_close(encoding[:1, :, :2, :4], sine_2d(FEATURES[..., :2, :4]))
     torch.testing.assert_close(encoding[1:], sine_2d(FEATURES))
+    assert torch.equal(encoding[0, :, 2, 4], encoding[0, :, 1, 3])
 
 
 def test_learned_table_gives_its_first_rows_to_a_shorter_clip():
