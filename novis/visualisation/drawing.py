@@ -1,6 +1,7 @@
 """Drawing instances over a frame: coloured masks, contours and labels."""
 
 import colorsys
+import itertools
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -23,20 +24,28 @@ _FIRST_COLOURS = (
     (160, 200, 30),
     (255, 175, 170),
 )
-# Steps of the golden ratio never come back to a hue that was there before.
-_GOLDEN_RATIO = 0.618034
 _FILL = 0.5
 _LABEL_PADDING = 2
 
 
 def instance_colours(count: int) -> np.ndarray:
-    """``count`` distinct colours, (count, 3) uint8 RGB; the first ones never change."""
-    colours = list(_FIRST_COLOURS[:count])
-    for position in range(len(colours), count):
-        hue = (0.05 + position * _GOLDEN_RATIO) % 1.0
-        red, green, blue = colorsys.hsv_to_rgb(hue, 0.55 + 0.4 * (position % 2), 1.0)
-        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
-    return np.array(colours, np.uint8).reshape(-1, 3)
+    """``count`` distinct colours, (count, 3) uint8 RGB; the first ones never change.
+
+    After a fixed few, each is the candidate farthest from all before it.
+    """
+    colours = np.array(_FIRST_COLOURS, float)
+    candidates = _candidates()
+    while len(colours) < count:
+        distances = np.linalg.norm(candidates[:, None] - colours[None], axis=2).min(1)
+        colours = np.vstack([colours, candidates[distances.argmax()]])
+    return colours[:count].astype(np.uint8)
+
+
+@cache
+def _candidates() -> np.ndarray:
+    """Colours that are neither dark nor pale, (n, 3) float64 in 0..255."""
+    steps = itertools.product(np.arange(48) / 48, (0.45, 0.7, 1.0), (0.7, 1.0))
+    return np.rint([[255 * channel for channel in colorsys.hsv_to_rgb(*step)] for step in steps])
 
 
 def draw_instances(
@@ -96,7 +105,7 @@ def _with_labels(
     """Labels at the tops of their masks, moved down where another label is in the way."""
     canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
-    font = label_font(max(9, round(min(image.shape[:2]) / 24)))
+    font = label_font(max(10, round(min(image.shape[:2]) / 24)))
     taken: list[tuple[int, int, int, int]] = []
     for mask, colour, label in zip(masks, colours, labels, strict=True):
         if label and mask.any():
