@@ -24,6 +24,7 @@ SWITCHES = {
     "num_points": "model.criterion.num_points",
     "overlap_query": "model.overlap.query",
     "overlap_mask": "model.overlap.mask",
+    "overlap_fallback": "model.overlap.fallback",
     "seed": "training.seed",
     "iterations": "training.iterations",
     "milestones": "training.milestones",

@@ -233,6 +233,12 @@ def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> 
         raise InputError(
             f"study '{study}': stride S={stride} with test clip length T={test_length}; S must lie in 1..T"
         )
+    learned = config["variants"][fields["variant"]].get("temporal_encoding", "learned") == "learned"
+    if learned and test_length > train_length:
+        raise InputError(
+            f"study '{study}': variant '{fields['variant']}' trained with T={train_length} cannot be tested "
+            f"with T={test_length}: its learned temporal encoding has no rows for the other frames"
+        )
     if fields["starts"] not in ("all", "stride"):
         raise InputError(f"study '{study}': starts '{fields['starts']}' must be 'all' or 'stride'")
     starts = "all" if fields["starts"] == "all" else f"every{stride}"

@@ -102,6 +102,7 @@ def test_dataset_schedule_variant_clip_length_and_seed_are_overrides():
         ({"dataset": "ovis"}, "unknown dataset 'ovis'; known: toy"),
         ({"starts": "some"}, "must be 'all' or 'stride'"),
         ({"stride": None}, "lacks 'stride'"),
+        ({"test_clip_length": 6}, "trained with T=4 cannot be tested with T=6"),
     ],
 )
 def test_a_mistake_is_named(changes, message):

@@ -1,7 +1,7 @@
 """Checkpoint files: written whole, read without trust, loaded with every tensor accounted for."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from torch import nn
 from novis.errors import InputError
 from novis.files import replacing
 
-# Tensors that a new data set or clip length replaces: they start afresh where shapes differ (E32).
-_REPLACEABLE = ("class_embed", "temporal", "empty_weight")
+# What a new data set or clip length replaces; see docs/method.md.
+_CLASS_HEAD = ("class_embed", "empty_weight")
+_TEMPORAL = ("temporal_encoding",)
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -43,11 +44,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def initialise(model: nn.Module, path: Path) -> list[str]:
+def initialise(model: nn.Module, path: Path, categories: Sequence[Mapping[str, Any]] = ()) -> list[str]:
     """Start ``model`` from the weights of a checkpoint.
 
-    The class head and the temporal encoding start afresh where their shapes differ from
-    the checkpoint's or they are not in it; everything else must fit.
+    The class head starts afresh unless the checkpoint was trained for the same
+    ``categories``, the temporal encoding where its shape differs or there is none;
+    everything else must fit.
 
     Returns:
         The names of the parameters that start afresh.
@@ -55,17 +57,21 @@ def initialise(model: nn.Module, path: Path) -> list[str]:
     Raises:
         InputError: another tensor is missing, left over, or of another shape.
     """
-    weights = read_checkpoint(path)["state_dict"]
+    content = read_checkpoint(path)
+    weights = content["state_dict"]
+    known = content.get("meta", {}).get("categories")
     own = model.state_dict()
+    replaced = () if known and list(known) == list(categories) else _CLASS_HEAD
     afresh = [
         name
         for name, tensor in own.items()
-        if _replaceable(name) and (name not in weights or weights[name].shape != tensor.shape)
+        if _names(name, replaced)
+        or (_names(name, _TEMPORAL) and (name not in weights or weights[name].shape != tensor.shape))
     ]
     fitting = {name: tensor for name, tensor in weights.items() if name in own and name not in afresh}
     wrong = [name for name, tensor in fitting.items() if tensor.shape != own[name].shape]
     missing = [name for name in own if name not in fitting and name not in afresh]
-    left_over = [name for name in weights if name not in own and not _replaceable(name)]
+    left_over = [name for name in weights if name not in own and not _names(name, _CLASS_HEAD + _TEMPORAL)]
     for kind, names in (("other shapes", wrong), ("no weights", missing), ("no place", left_over)):
         if names:
             raise InputError(
@@ -76,5 +82,5 @@ def initialise(model: nn.Module, path: Path) -> list[str]:
     return afresh
 
 
-def _replaceable(name: str) -> bool:
-    return any(part in name for part in _REPLACEABLE)
+def _names(name: str, parts: Sequence[str]) -> bool:
+    return any(part in name for part in parts)

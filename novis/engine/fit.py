@@ -60,7 +60,7 @@ def fit(
     torch.manual_seed(config.training.seed)
     model = MODELS.build(config.model)
     if init:
-        afresh = initialise(model, init)
+        afresh = initialise(model, init, provenance["categories"])
         _LOG.info("started from %s; afresh: %s", init, ", ".join(afresh) or "nothing")
     resume = ResumeHook(
         work / STATE,

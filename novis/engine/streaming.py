@@ -1,4 +1,4 @@
-"""One video through the network as a stream: every frame once, T frames in memory."""
+"""One video through the network as a stream: every frame once, a few clips in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""The training loss: class, mask and dice over all decoder outputs and matched pairs (Sec. 3.2, 4.1)."""
+"""The training loss: class, mask and dice over all decoder outputs and matched pairs (Sec. 4.1)."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -45,11 +45,15 @@ def test_what_is_no_checkpoint_is_refused_by_name(tmp_path, kind, capfd):
     assert "code of the file" not in capfd.readouterr().out
 
 
+CATEGORIES = [{"id": 1, "name": "disc"}]
+
+
 def test_a_network_starts_from_a_checkpoint_of_its_own_kind(tmp_path):
     source = network()
-    write_checkpoint(tmp_path / "a.pth", {"state_dict": source.state_dict()})
+    content = {"state_dict": source.state_dict(), "meta": {"categories": CATEGORIES}}
+    write_checkpoint(tmp_path / "a.pth", content)
     target = network(seed=1)
-    assert initialise(target, tmp_path / "a.pth") == []
+    assert initialise(target, tmp_path / "a.pth", CATEGORIES) == []
     for name, tensor in source.state_dict().items():
         torch.testing.assert_close(target.state_dict()[name], tensor)
 
@@ -67,6 +71,14 @@ def test_class_head_and_temporal_encoding_start_afresh_where_they_do_not_fit(tmp
     torch.testing.assert_close(
         target.instance_decoder.query_feat.weight, source.instance_decoder.query_feat.weight
     )
+
+
+@pytest.mark.parametrize("trained_for", [None, [{"id": 1, "name": "ring"}]])
+def test_a_class_head_for_other_categories_starts_afresh_though_it_would_fit(tmp_path, trained_for):
+    content = {"state_dict": network().state_dict(), "meta": {"categories": trained_for}}
+    write_checkpoint(tmp_path / "a.pth", content)
+    afresh = initialise(network(seed=1), tmp_path / "a.pth", CATEGORIES)
+    assert sorted(afresh) == ["instance_decoder.class_embed.bias", "instance_decoder.class_embed.weight"]
 
 
 @pytest.mark.parametrize("change", ["missing", "left over", "shape"])
