@@ -4,9 +4,11 @@ Saved beside the metrics, it lets AP be recomputed for any multiset of videos, w
 what a bootstrap over videos asks for, without touching a mask again.
 """
 
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -80,7 +82,7 @@ class Matches:
                 return cls(**{field.name: archive[field.name] for field in fields(cls)})
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file of matches; run `novis evaluate --matches`") from error
-        except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path}: is no file of matches ({error}); evaluate again") from error
 
 

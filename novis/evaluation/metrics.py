@@ -1,6 +1,7 @@
 """From matches to named numbers: what ``metrics.json`` holds."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def summarise(matches: Mapping[str, Matches], annotations: Annotations) -> dict[
         "per_iou": {
             f"{threshold:.2f}": _number(mean(ap[:, :, [t]])) for t, threshold in enumerate(IOU_THRESHOLDS)
         },
-        "per_category": {row["name"]: row["AP"] for row in categories},
+        "per_category": _by_name(categories),
         "categories": categories,
         "videos": _videos(everything, annotations),
         "num_videos": len(everything.video_ids),
@@ -60,6 +61,15 @@ def _categories(matches: Matches, ap: np.ndarray, annotations: Annotations) -> l
         }
         for k, id_ in enumerate(matches.category_ids.tolist())
     ]
+
+
+def _by_name(categories: list[dict[str, Any]]) -> dict[str, float | None]:
+    """AP by the category's name, with its id where several share one."""
+    times = Counter(row["name"] for row in categories)
+    return {
+        row["name"] if times[row["name"]] == 1 else f"{row['name']} ({row['id']})": row["AP"]
+        for row in categories
+    }
 
 
 def _videos(matches: Matches, annotations: Annotations) -> list[dict[str, Any]]:

@@ -141,7 +141,7 @@ def trace(tracks: Sequence[Masks], height: int, width: int) -> list[Outline]:
 
 def stack_areas(outlines: Sequence[Outline], num_frames: int) -> np.ndarray:
     """Areas of N outlines, (N, F) int64."""
-    return np.array([outline.areas for outline in outlines], np.int64).reshape(-1, num_frames)
+    return np.array([outline.areas for outline in outlines], np.int64).reshape(len(outlines), num_frames)
 
 
 def _split(edges: np.ndarray, counts: np.ndarray, pixels: int, lengths: Sequence[int]) -> list[Outline]:

@@ -4,6 +4,7 @@ Predictions are measured as they come and only counts of pixels are kept: memory
 grow with the size of their masks.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -117,11 +118,11 @@ class _Gathering:
         """All tracks that were added, sorted by score."""
         scores = np.array(self.scores, float)
         order = np.argsort(-scores, kind="stable")
-        length, num_instances = self.video.length, len(self.instances)
+        shape = (len(scores), len(self.instances), self.video.length)
         overlaps = Overlaps(
-            np.array(self.areas, np.int64).reshape(-1, length)[order],
+            np.array(self.areas, np.int64).reshape(shape[0], shape[2])[order],
             instance_areas,
-            np.array(self.intersections, np.int32).reshape(-1, num_instances, length)[order],
+            np.array(self.intersections, np.int32).reshape(shape)[order],
         )
         categories = np.array(self.categories, int)[order]
         return Pairing(position, self.video, scores[order], categories, tuple(self.instances), overlaps)
@@ -151,6 +152,8 @@ def _checked(tracks: Iterable[Track], annotations: Annotations, source: str) -> 
     categories = {category.id for category in annotations.categories}
     for number, track in enumerate(tracks):
         check_track(track, videos, categories, f"{source}: track {number}")
+        if not math.isfinite(track.score):
+            raise InputError(f"{source}: track {number}: score {track.score} is no finite number")
         yield number, track
 
 

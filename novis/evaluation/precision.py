@@ -80,8 +80,10 @@ def _category_precision(
     seen = occurrences.cumsum(2)[:, :, steps]
     if ignored.any():
         seen = seen - (occurrences * ignored).cumsum(2)[:, :, steps]
-    # Where a higher threshold denies the hit, the curve does not rise.
-    return _area_under(np.where(hits, found / (seen + np.spacing(1)), 0.0), found, totals)
+    # Where a higher threshold denies the hit, or no video has it, the curve does not rise.
+    rises = hits & (occurrences[:, :, steps] > 0)
+    precision = np.divide(found, seen, out=np.zeros(found.shape), where=rises)
+    return _area_under(precision, found, totals)
 
 
 def _area_under(precision: np.ndarray, found: np.ndarray, totals: np.ndarray) -> np.ndarray:
