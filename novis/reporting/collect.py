@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from novis.errors import InputError
@@ -87,21 +88,19 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
     seeds = per_seed.groupby(level=list(KEY), sort=False, dropna=False)
     runs = table.groupby(list(KEY), sort=False, dropna=False)
     mean = seeds.mean()
-    single = (seeds.size() == 1).to_numpy()
-    spread = seeds.std(ddof=1)
-    spread[single] = runs[numbers].std(ddof=1)[single]
-    spread = spread.where(mean.notna()).add_suffix("_spread")
+    single = seeds.size() == 1
+    spread = seeds.std(ddof=1).where(~single, runs[numbers].std(ddof=1)).where(mean.notna())
+    num_folds = runs["split"].nunique()
     counts = pd.DataFrame(
         {
-            "num_folds": runs["split"].nunique(),
+            "num_folds": num_folds,
             "num_seeds": seeds.size(),
             "num_complete_seeds": seeds["AP"].count(),
+            "spread_over": np.select([~single, num_folds > 1], ["seeds", "folds"], ""),
         }
     )
-    counts["spread_over"] = "seeds"
-    counts.loc[single, "spread_over"] = counts["num_folds"][single].gt(1).map({True: "folds", False: ""})
     shared = [c for c in table if c.startswith(("variant_settings.", "tracker_settings."))]
-    return pd.concat([runs[shared].first(), mean, spread, counts], axis=1).reset_index()
+    return pd.concat([runs[shared].first(), mean, spread.add_suffix("_spread"), counts], axis=1).reset_index()
 
 
 def metric_columns(table: pd.DataFrame) -> list[str]:

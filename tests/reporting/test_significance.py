@@ -106,17 +106,14 @@ def test_row_against_itself_is_undecided(table):
     assert (comparison.difference, comparison.verdict) == (0.0, "undecided")
 
 
-def test_missing_run_is_missing_and_no_fold_is_dropped_silently(changed_study, tmp_path):
+@pytest.mark.parametrize("lost", [["embed"], ["embed", "overlap_embed"]])
+def test_missing_run_is_missing_and_no_fold_is_dropped_silently(changed_study, tmp_path, lost):
     def change(study):
-        chosen = [
-            r
-            for r in study["rows"]
-            if (r["tracker"], r["split"], r["variant"]) == ("embed", "fold1", "novis")
-        ]
-        chosen[0]["matches"] = str(tmp_path / "none.npz")
+        for row in study["rows"]:
+            if row["tracker"] in lost and row["split"] == "fold1":
+                row["matches"] = str(tmp_path / "none.npz")
 
-    study = read_study(changed_study(change))
-    table = tidy(study)
+    table = tidy(read_study(changed_study(change)))
     claim = Claim("x", key(row_of(table, "overlap_embed")), key(row_of(table, "embed")))
     comparison = measure(claim, table, 200)
     assert (comparison.difference, comparison.verdict) == (None, "missing")

@@ -117,6 +117,14 @@ def test_one_query_of_several_classes_is_drawn_once(dataset):
     assert (strip(dataset, once) == strip(dataset, twice)).all()
 
 
+def test_the_best_track_lies_on_top(dataset):
+    tracks = [Track(1, 1, 0.9, moving_box(10)), Track(1, 2, 0.3, moving_box(11))]
+    best, other = instance_colours(3)[[0, 2]]
+    predicted = halves(strip(dataset, tracks))[0]
+    # Their contours cross all along, and the upper one is whole.
+    assert count(predicted, best) > 1.5 * count(predicted, other)
+
+
 def test_absent_frames_show_nothing(dataset):
     image = halves(strip(dataset, [Track(1, 1, 0.9, moving_box(10, present=[0]))]))[0]
     colour = instance_colours(1)[0]
