@@ -3,6 +3,8 @@
 Sampling, prediction and tracking all ask this module, so they cannot disagree.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from novis.errors import InputError
@@ -53,5 +55,4 @@ def overlap_length(previous_start: int, start: int, clip_length: int) -> int:
 def overlap_lengths(num_frames: int, clip_length: int, stride: int) -> list[int]:
     """All overlap lengths above 0 that occur between adjacent clips of a video, ascending."""
     starts = clip_starts(num_frames, clip_length, stride)
-    pairs = zip(starts, starts[1:], strict=False)
-    return sorted({overlap_length(a, b, clip_length) for a, b in pairs} - {0})
+    return sorted({overlap_length(a, b, clip_length) for a, b in pairwise(starts)} - {0})

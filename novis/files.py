@@ -33,7 +33,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield temporary
         _synchronise(temporary)
         # mkstemp creates private files; results are as public as the user's umask allows.
-        os.chmod(temporary, 0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -42,7 +42,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
                 "(nothing half-written was kept)"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
-            raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+            raise InputError(
+                f"{path}: cannot be written ({error.strerror}); choose another folder"
+            ) from error
         raise
     finally:
         if temporary is not None:
@@ -74,12 +76,12 @@ def read_json(path: Path | str, what: str = "JSON file") -> Any:
 
 def sha256(path: Path | str) -> str:
     """The SHA-256 of a file's content, as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _synchronise(path: Path) -> None:
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 

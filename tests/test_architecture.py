@@ -10,7 +10,17 @@ from novis.fingerprint import import_closure
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {
-    0: ("errors", "files", "structures", "clips", "masks", "assignment", "experiment", "fingerprint", "config"),
+    0: (
+        "errors",
+        "files",
+        "structures",
+        "clips",
+        "masks",
+        "assignment",
+        "experiment",
+        "fingerprint",
+        "config",
+    ),
     1: ("model", "data", "storage"),
     2: ("tracking", "evaluation"),
     3: ("engine", "reporting", "visualisation"),
@@ -88,7 +98,6 @@ def test_the_experiment_needs_only_the_standard_library():
 
 
 def test_every_module_has_its_test_file():
-    for module in modules():
-        if source(module).name != "__init__.py":
-            mirror = Path(*module.split(".")[1:])
-            assert (ROOT / "tests" / mirror.parent / f"test_{mirror.name}.py").is_file(), module
+    mirrors = [Path(*module.split(".")[1:]) for module in modules() if source(module).name != "__init__.py"]
+    absent = [str(m) for m in mirrors if not (ROOT / "tests" / m.parent / f"test_{m.name}.py").is_file()]
+    assert not absent

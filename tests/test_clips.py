@@ -28,7 +28,7 @@ def test_every_plan_covers_every_frame(length, clip_length):
 
 @pytest.mark.parametrize("stride", [0, 5])
 def test_stride_outside_of_the_clip_is_refused(stride):
-    with pytest.raises(InputError, match="must lie in 1..T"):
+    with pytest.raises(InputError, match=r"must lie in 1\.\.T"):
         clip_starts(10, 4, stride)
 
 

@@ -16,7 +16,13 @@ CONFIG = {
         "identity": {"kind": "identity"},
         "clips": {"kind": "unlinked"},
     },
-    "defaults": {"dataset": "toy", "split": ["fold0", "fold1"], "model": "small", "seed": [0, 1], "starts": "all"},
+    "defaults": {
+        "dataset": "toy",
+        "split": ["fold0", "fold1"],
+        "model": "small",
+        "seed": [0, 1],
+        "starts": "all",
+    },
     "studies": {
         "table": {
             "layout": "ablation",
@@ -25,7 +31,12 @@ CONFIG = {
             "frame_ap": True,
             "blocks": [
                 {"variant": "plain", "clip_length": 4, "stride": 2, "tracker": "embed"},
-                {"variant": "novis", "clip_length": 4, "stride": [1, 2], "tracker": ["embed", "overlap_embed"]},
+                {
+                    "variant": "novis",
+                    "clip_length": 4,
+                    "stride": [1, 2],
+                    "tracker": ["embed", "overlap_embed"],
+                },
             ],
         }
     },

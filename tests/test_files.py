@@ -1,5 +1,4 @@
 import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert target.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
@@ -28,9 +27,9 @@ def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
 
 
 def test_a_full_disk_is_told_with_the_file(tmp_path):
-    with pytest.raises(InputError, match="file.txt: no space left"), replacing(tmp_path / "file.txt"):
+    with pytest.raises(InputError, match=r"file\.txt: no space left"), replacing(tmp_path / "file.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_real_full_disk_is_told_with_the_file():
@@ -43,7 +42,10 @@ def test_a_real_full_disk_is_told_with_the_file():
 
 def test_a_file_in_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "folder").write_text("")
-    with pytest.raises((InputError, FileExistsError), match="folder"), replacing(tmp_path / "folder" / "file"):
+    with (
+        pytest.raises((InputError, FileExistsError), match="folder"),
+        replacing(tmp_path / "folder" / "file"),
+    ):
         pass
 
 

@@ -40,7 +40,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "tensors: make it again, or turn foreign weights into ours with 'novis convert'"
         ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
-        raise InputError(f"{path}: holds no 'state_dict'; turn foreign weights into ours with 'novis convert'")
+        raise InputError(
+            f"{path}: holds no 'state_dict'; turn foreign weights into ours with 'novis convert'"
+        )
     return content
 
 

@@ -115,9 +115,7 @@ def _runner(
             "seed": training.seed,
         },
         optim_wrapper=ClipOptimWrapper(optimizer, training.precision, training.max_norm),
-        param_scheduler=[
-            MultiStepLR(optimizer, milestones=training.milestones, gamma=0.1, by_epoch=False)
-        ],
+        param_scheduler=[MultiStepLR(optimizer, milestones=training.milestones, gamma=0.1, by_epoch=False)],
         default_hooks={
             "checkpoint": None,
             "sampler_seed": None,

@@ -99,9 +99,7 @@ class ClipTrainLoop(IterBasedTrainLoop):
         """One optimiser step."""
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
         losses = self._step(data_batch)
-        self.runner.call_hook(
-            "after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=losses
-        )
+        self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=losses)
         self._iter += 1
 
     def _step(self, samples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:

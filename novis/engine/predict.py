@@ -15,8 +15,8 @@ from novis.data.annotations import read_annotations
 from novis.data.frames import read_frame
 from novis.data.splits import read_names
 from novis.engine.checkpoints import read_checkpoint
-from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_video
 from novis.engine.fit import use_threads
+from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_video
 from novis.errors import InputError
 from novis.experiment import stage_code
 from novis.files import sha256

@@ -40,7 +40,16 @@ def pretrain(
     images = GeneratedImages(ShapesImages(source, seed))
     names = CATEGORY_NAMES[: source.num_categories]
     categories = [Category(number, name) for number, name in enumerate(names, 1)]
-    fit(resolved, categories, images, EndlessSchedule(resolved.training.batch_size), output, init, work, workers)
+    fit(
+        resolved,
+        categories,
+        images,
+        EndlessSchedule(resolved.training.batch_size),
+        output,
+        init,
+        work,
+        workers,
+    )
 
 
 class GeneratedImages(Dataset):

@@ -43,7 +43,13 @@ class VideoPlan:
 
 
 def plan_video(
-    num_frames: int, height: int, width: int, clip_length: int, stride: int | None, min_size: int, divisor: int
+    num_frames: int,
+    height: int,
+    width: int,
+    clip_length: int,
+    stride: int | None,
+    min_size: int,
+    divisor: int,
 ) -> VideoPlan:
     """Decide what is computed of a video of ``num_frames`` frames of ``height`` x ``width``.
 

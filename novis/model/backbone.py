@@ -1,8 +1,9 @@
 """Image features from a ResNet or a Swin Transformer, behind one adapter."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Self
 
 import torch
@@ -16,8 +17,44 @@ from novis.model.registry import MODELS
 STAGES = ["stage1", "stage2", "stage3", "stage4"]
 
 
+class PartlyFrozen(nn.Module, ABC):
+    """A network whose first parts, or whose batch norms, can be kept as they are.
+
+    Args:
+        frozen_stages: how many of the first :meth:`parts` stay as they are.
+        frozen_batch_norm: batch norms keep their statistics and their parameters.
+    """
+
+    def __init__(self, frozen_stages: int, frozen_batch_norm: bool) -> None:
+        super().__init__()
+        self.frozen_stages = frozen_stages
+        self.frozen_batch_norm = frozen_batch_norm
+
+    @abstractmethod
+    def parts(self) -> Iterator[nn.Module]:
+        """The stem, then the stages."""
+
+    def freeze(self) -> None:
+        """Freeze what is to be frozen; called once, when the network is complete."""
+        for parameter in chain.from_iterable(module.parameters() for module in self._frozen_modules()):
+            parameter.requires_grad_(False)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def _frozen_modules(self) -> Iterator[nn.Module]:
+        yield from islice(self.parts(), self.frozen_stages)
+        if self.frozen_batch_norm:
+            yield from (module for module in self.modules() if isinstance(module, nn.BatchNorm2d))
+
+
 @MODELS.register_module()
-class Backbone(nn.Module):
+class Backbone(PartlyFrozen):
     """A four-stage image network of the transformers library, with random weights.
 
     Args:
@@ -47,49 +84,34 @@ class Backbone(nn.Module):
         activation_checkpointing: bool = False,
         **settings: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(frozen_stages, frozen_batch_norm)
         if name not in ("resnet", "swin"):
             raise InputError(f"backbone name={name!r}: only resnet and swin are known")
         self.network = AutoBackbone.from_config(AutoConfig.for_model(name, out_features=STAGES, **settings))
         # Channels beside each other in memory: convolutions and pooling take a fifth less time.
         self.network.to(memory_format=torch.channels_last)
         self.out_channels: tuple[int, ...] = tuple(self.network.channels)
-        self.frozen_stages = frozen_stages
-        self.frozen_batch_norm = frozen_batch_norm
         if name == "swin":
             # The library's classifier norm would be a parameter that no gradient reaches.
             self.network.swin.layernorm = nn.Identity()
-        for parameter in chain.from_iterable(module.parameters() for module in self._frozen_modules()):
-            parameter.requires_grad_(False)
         if activation_checkpointing:
             for block in self._blocks():
                 block.forward = partial(_checkpointed, block, block.forward)
-        self.train()
+        self.freeze()
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Normalised frames (F, 3, H, W) to four maps (F, C_i, H/s, W/s), s = 4, 8, 16, 32."""
         return self.network(frames.contiguous(memory_format=torch.channels_last)).feature_maps
 
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation; what is frozen stays in evaluation."""
-        super().train(mode)
-        for module in self._frozen_modules():
-            module.eval()
-        return self
-
-    def _stages(self) -> list[nn.Module]:
-        if hasattr(self.network, "swin"):
-            return [self.network.swin.embeddings, *self.network.swin.encoder.layers]
-        return [self.network.embedder, *self.network.encoder.stages]
+    def parts(self) -> Iterator[nn.Module]:
+        """The stem, then the stages."""
+        swin = getattr(self.network, "swin", None)
+        yield swin.embeddings if swin else self.network.embedder
+        yield from swin.encoder.layers if swin else self.network.encoder.stages
 
     def _blocks(self) -> Iterator[nn.Module]:
-        for stage in self._stages()[1:]:
+        for stage in islice(self.parts(), 1, None):
             yield from getattr(stage, "blocks", None) or stage.layers
-
-    def _frozen_modules(self) -> Iterator[nn.Module]:
-        yield from self._stages()[: self.frozen_stages]
-        if self.frozen_batch_norm:
-            yield from (module for module in self.modules() if isinstance(module, nn.BatchNorm2d))
 
 
 def _checkpointed(block: nn.Module, forward: Any, *arguments: Any, **settings: Any) -> Any:

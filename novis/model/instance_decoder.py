@@ -47,6 +47,9 @@ class InstanceDecoder(nn.Module):
         mask_dim: channels of the mask features.
         feedforward_dim, num_heads: of the layers.
         temporal_encoding: settings of :class:`TemporalEncoding`.
+        query_init_std: standard deviation of the learned queries at the start. Queries that
+            start large leave their mark on every output embedding: two clips are then
+            linked by which query answered rather than by what it saw.
         activation_checkpointing: recompute the layers in the backward pass.
     """
 
@@ -61,12 +64,14 @@ class InstanceDecoder(nn.Module):
         feedforward_dim: int = 2048,
         num_heads: int = 8,
         temporal_encoding: dict[str, Any] | None = None,
+        query_init_std: float = 1.0,
         activation_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.activation_checkpointing = activation_checkpointing
         self.query_feat = nn.Embedding(num_queries, dim)
         self.query_embed = nn.Embedding(num_queries, dim)
+        nn.init.normal_(self.query_feat.weight, std=query_init_std)
         self.level_embed = nn.Embedding(NUM_LEVELS, dim)
         self.temporal_encoding = TemporalEncoding(clip_length, dim, NUM_LEVELS, **(temporal_encoding or {}))
         self.layers = nn.ModuleList(DecoderLayer(dim, feedforward_dim, num_heads) for _ in range(num_layers))

@@ -9,6 +9,7 @@ MODELS = Registry(
     scope="mmengine",
     locations=[
         "novis.model.backbone",
+        "novis.model.efficientnet_lite",
         "novis.model.pixel_decoder",
         "novis.model.position_encoding",
         "novis.model.instance_decoder",

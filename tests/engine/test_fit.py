@@ -10,10 +10,10 @@ import time
 import pytest
 import torch
 
+from novis.data.shapes import ShapesImages, ShapesSettings
 from novis.engine.checkpoints import read_checkpoint
 from novis.engine.fit import STATE, fit
 from novis.engine.pretrain import EndlessSchedule, GeneratedImages
-from novis.data.shapes import ShapesImages, ShapesSettings
 from novis.errors import InputError
 from novis.structures import Category
 from tests.engine.small_network import small_config, write_small_config
@@ -72,7 +72,9 @@ def test_the_checkpoint_tells_where_it_comes_from(whole, tmp_path):
 def test_the_state_of_another_configuration_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Images(fail_at=9))
-    with pytest.raises(InputError, match=r"state\.pth: is the state of a training with another configuration"):
+    with pytest.raises(
+        InputError, match=r"state\.pth: is the state of a training with another configuration"
+    ):
         run(tmp_path, Images(), seed=5)
 
 
@@ -91,9 +93,28 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path):
 
 
 def pretraining(folder):
-    config = write_small_config(folder / "config.json", clip_length=1, temporal_encoding="none", iterations=30)
-    command = [sys.executable, "-m", "novis.cli", "pretrain", "--config", config, "--seed", "3", "--threads", "1"]
-    return [*map(str, command), "--output", str(folder / "checkpoint.pth"), "--settings", "frame_size=[32,64]"]
+    config = write_small_config(
+        folder / "config.json", clip_length=1, temporal_encoding="none", iterations=30
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "novis.cli",
+        "pretrain",
+        "--config",
+        config,
+        "--seed",
+        "3",
+        "--threads",
+        "1",
+    ]
+    return [
+        *map(str, command),
+        "--output",
+        str(folder / "checkpoint.pth"),
+        "--settings",
+        "frame_size=[32,64]",
+    ]
 
 
 def wait_for(path, process):

@@ -42,7 +42,9 @@ def test_a_plan_of_all_starts_has_every_overlap():
     assert plan(3).overlap_lengths == ()
 
 
-@pytest.mark.parametrize(("num_frames", "stride"), [(10, None), (10, 2), (11, 3), (7, 1), (3, 2), (2, 2), (1, 1)])
+@pytest.mark.parametrize(
+    ("num_frames", "stride"), [(10, None), (10, 2), (11, 3), (7, 1), (3, 2), (2, 2), (1, 1)]
+)
 def test_the_stream_gives_what_the_network_says_of_each_clip_alone(model, num_frames, stride):
     frames, chosen = video(num_frames), plan(num_frames, stride=stride)
     records = clips(model, frames, chosen)
@@ -75,7 +77,9 @@ def test_overlap_embeddings_belong_to_the_shared_frames(model):
 def test_every_frame_is_read_and_encoded_once(model, monkeypatch):
     frames, read, encoded = video(9), [], []
     original = model.frame_features
-    monkeypatch.setattr(model, "frame_features", lambda x, sizes: encoded.append(len(x)) or original(x, sizes))
+    monkeypatch.setattr(
+        model, "frame_features", lambda x, sizes: encoded.append(len(x)) or original(x, sizes)
+    )
     list(VideoStream(model).clips(plan(9), lambda index: read.append(index) or frames[index]))
     assert read == list(range(9))
     assert sum(encoded) == 9

@@ -12,9 +12,7 @@ from tests.engine.small_network import write_small_config
 def test_a_network_is_trained_on_the_named_videos(toy_dataset, tmp_path, caplog):
     (tmp_path / "train.txt").write_text("video_1\nvideo_2\n")
     (tmp_path / "valid.txt").write_text("video_4\n")
-    config = write_small_config(
-        tmp_path / "config.json", iterations=2, **{"training.validation_interval": 2}
-    )
+    config = write_small_config(tmp_path / "config.json", iterations=2, **{"training.validation_interval": 2})
     with caplog.at_level("INFO"):
         train(
             config,

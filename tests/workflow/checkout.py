@@ -52,7 +52,9 @@ class Checkout:
         found = re.search(r"Job stats:\njob +count\n-+ +-+\n(.*?)\n\n", text, re.DOTALL)
         lines = found.group(1).splitlines() if found else []
         counts = dict(line.rsplit(maxsplit=1) for line in lines)
-        return {name.strip(): int(count) for name, count in counts.items() if name.strip() not in ("total", "all")}, text
+        return {
+            name.strip(): int(count) for name, count in counts.items() if name.strip() not in ("total", "all")
+        }, text
 
     def edit(self, path, before, after):
         """Replace text in a file; it must be there."""

@@ -6,7 +6,9 @@ import yaml
 from tests.paths import ROOT
 from tests.workflow.checkout import Checkout
 
-CONFIGURATIONS = sorted(p.name for p in (ROOT / "config").glob("*.yaml") if p.name not in ("common.yaml", "config.yaml"))
+CONFIGURATIONS = sorted(
+    p.name for p in (ROOT / "config").glob("*.yaml") if p.name not in ("common.yaml", "config.yaml")
+)
 
 
 @pytest.fixture(scope="module")

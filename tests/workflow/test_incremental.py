@@ -7,7 +7,12 @@ import pytest
 from tests.workflow.checkout import Checkout
 
 TINY = ("--configfile", "config/tiny.yaml")
-LINKED = 3 + 2 + 2 + 3 + 1  # novis T=4: rows of Table 3 and Fig. 3, T=1, yardsticks, unlinked
+MORE = """  more:
+    layout: clip_analysis
+    title: More
+    blocks:
+      - { variant: novis, clip_length: 2, stride: 1, tracker: embed }
+  figure3:"""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,11 @@ def test_a_second_call_does_nothing(finished):
 
 @pytest.mark.slow
 def test_a_tracking_parameter_reruns_its_tracks_and_what_follows(checkout):
-    checkout.edit("config/common.yaml", "heuristic: { kind: heuristic }", "heuristic: { kind: heuristic, score_weight: 1.0 }")
+    checkout.edit(
+        "config/common.yaml",
+        "heuristic: { kind: heuristic }",
+        "heuristic: { kind: heuristic, score_weight: 1.0 }",
+    )
     counts, text = checkout.planned(*TINY)
     assert counts["track"] == counts["evaluate"] == 2
     assert not {"train", "predict", "split"} & set(counts)
@@ -60,8 +69,16 @@ def test_a_tracking_parameter_reruns_its_tracks_and_what_follows(checkout):
 
 @pytest.mark.slow
 def test_a_new_tracker_needs_no_network(checkout):
-    checkout.edit("config/tiny.yaml", "tracker: [heuristic, embed, overlap_embed]", "tracker: [heuristic, embed, overlap_embed, averaged]")
-    checkout.edit("config/common.yaml", "trackers:\n", "trackers:\n  averaged: { kind: embed, mask_merging: first_clip }\n")
+    checkout.edit(
+        "config/tiny.yaml",
+        "tracker: [heuristic, embed, overlap_embed]",
+        "tracker: [heuristic, embed, overlap_embed, averaged]",
+    )
+    checkout.edit(
+        "config/common.yaml",
+        "trackers:\n",
+        "trackers:\n  averaged: { kind: embed, mask_merging: first_clip }\n",
+    )
     counts, _ = checkout.planned(*TINY)
     assert counts["track"] == counts["evaluate"] == 2
     assert not {"train", "predict"} & set(counts)
@@ -77,7 +94,11 @@ def test_a_new_stride_needs_no_network(checkout):
 
 @pytest.mark.slow
 def test_a_new_clip_length_is_one_training_for_each_fold_and_seed(checkout):
-    checkout.edit("config/tiny.yaml", "  figure3:", "  more:\n    layout: clip_analysis\n    title: More\n    blocks:\n      - { variant: novis, clip_length: 2, stride: 1, tracker: embed }\n  figure3:")
+    checkout.edit(
+        "config/tiny.yaml",
+        "  figure3:",
+        MORE,
+    )
     counts, _ = checkout.planned(*TINY)
     assert counts["train"] == counts["predict"] == 2
 
@@ -103,7 +124,9 @@ def test_comments_rerun_nothing(checkout, path):
 
 @pytest.mark.slow
 def test_an_edited_loss_retrains_nothing_until_its_version_is_raised(checkout):
-    checkout.edit("novis/model/losses.py", "return 1 - (2 * intersection + 1)", "return 1 - (3 * intersection + 1)")
+    checkout.edit(
+        "novis/model/losses.py", "return 1 - (2 * intersection + 1)", "return 1 - (3 * intersection + 1)"
+    )
     assert not {"train", "predict"} & set(checkout.planned(*TINY)[0])
     checkout.edit("novis/experiment.py", '"train": 1', '"train": 2')
     assert checkout.planned(*TINY)[0]["train"] == 4
@@ -111,7 +134,9 @@ def test_an_edited_loss_retrains_nothing_until_its_version_is_raised(checkout):
 
 @pytest.mark.slow
 def test_a_checkpoint_made_by_other_code_is_marked(checkout):
-    checkout.edit("novis/model/losses.py", "return 1 - (2 * intersection + 1)", "return 1 - (3 * intersection + 1)")
+    checkout.edit(
+        "novis/model/losses.py", "return 1 - (2 * intersection + 1)", "return 1 - (3 * intersection + 1)"
+    )
     checkout.snakemake("-c1", "--force", "results/tiny/summary.txt", *TINY)
     assert "other code" in (checkout.folder / "results/tiny/report.html").read_text()
 

@@ -38,7 +38,9 @@ def annotations(wildcards):
 
 def frames(wildcards):
     """The folder that the data set's file names start from."""
-    return str(Path(config["data_root"]) / config["datasets"][wildcards.dataset]["frames"])
+    return str(
+        Path(config["data_root"]) / config["datasets"][wildcards.dataset]["frames"]
+    )
 
 
 def videos(part):
@@ -57,7 +59,8 @@ def settings(pairs):
     import shlex
 
     return " ".join(
-        shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}") for key, value in pairs.items()
+        shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+        for key, value in pairs.items()
     )
 
 

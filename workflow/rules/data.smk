@@ -3,7 +3,9 @@
 
 def generated():
     """The data sets that are generated, not brought."""
-    return [name for name, dataset in config["datasets"].items() if "generate" in dataset]
+    return [
+        name for name, dataset in config["datasets"].items() if "generate" in dataset
+    ]
 
 
 for name in generated():
@@ -13,17 +15,17 @@ for name in generated():
             f"generate_{name}"
         output:
             candidates(name)[0],
+        log:
+            f"{LOGS}/data/{name}.log",
+        resources:
+            mem_mb=2000,
+            runtime=60,
         params:
             version=experiment.VERSIONS["shapes"],
             root=str(Path(candidates(name)[0]).parent),
             num_videos=config["datasets"][name]["generate"]["num_videos"],
             seed=config["datasets"][name]["generate"]["seed"],
             settings=settings(config["datasets"][name]["generate"]["settings"]),
-        log:
-            f"{LOGS}/data/{name}.log",
-        resources:
-            mem_mb=2000,
-            runtime=60,
         shell:
             "novis shapes --root {params.root} --num-videos {params.num_videos} --seed {params.seed} "
             "--settings {params.settings} 2> {log}"
@@ -36,6 +38,8 @@ rule split:
     output:
         train=videos("train"),
         valid=videos("valid"),
+    log:
+        f"{LOGS}/split/{{dataset}}-{{split}}.log",
     wildcard_constraints:
         split="fold[0-9]+",
     params:
@@ -43,8 +47,6 @@ rule split:
         fold=lambda w: w.split.removeprefix("fold"),
         folds=dataset_setting("folds"),
         seed=dataset_setting("split_seed"),
-    log:
-        f"{LOGS}/split/{{dataset}}-{{split}}.log",
     shell:
         "novis split --annotations {input.annotations} --folds {params.folds} --seed {params.seed} "
         "--fold {params.fold} --train {output.train} --valid {output.valid} 2> {log}"
@@ -56,11 +58,13 @@ for name in set(config["datasets"]) - set(generated()):
         # Nothing makes these data: say what was looked for, and where to get it.
         name:
             f"find_{name}"
-        localrule: True
         output:
             candidates(name)[0],
+        localrule: True
         params:
             looked_for=", ".join(candidates(name)),
             advice=config["datasets"][name]["source"],
         run:
-            raise WorkflowError(f"data set not found; looked for {params.looked_for}. {params.advice}")
+            raise WorkflowError(
+                f"data set not found; looked for {params.looked_for}. {params.advice}"
+            )

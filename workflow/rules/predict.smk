@@ -10,9 +10,6 @@ rule predict:
         videos=videos("valid"),
     output:
         f"{PREDICTION}/clips.h5",
-    params:
-        version=experiment.VERSIONS["predict"],
-        frames=frames,
     log:
         f"{LOGS}/predict/{experiment.PREDICTION}.log",
     benchmark:
@@ -22,6 +19,9 @@ rule predict:
         gpu=1,
         mem_mb=16000,
         runtime=480,
+    params:
+        version=experiment.VERSIONS["predict"],
+        frames=frames,
     shell:
         "novis predict --checkpoint {input.checkpoint} --annotations {input.annotations} "
         "--frames {params.frames} --videos {input.videos} --clip-length {wildcards.clip_length} "

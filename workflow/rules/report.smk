@@ -9,7 +9,9 @@ localrules:
 
 def runs_of(study):
     """Every tracked run of a study, with its role in it."""
-    return [(row, "row") for row in study.rows] + [(row, "yardstick") for row in study.yardsticks]
+    return [(row, "row") for row in study.rows] + [
+        (row, "yardstick") for row in study.yardsticks
+    ]
 
 
 def tracking_file(tracking, name):
@@ -42,33 +44,60 @@ def table_row(study, tracking, role):
 def study_content(name):
     study = STUDIES[name]
     rows = [table_row(study, tracking, role) for tracking, role in runs_of(study)]
-    head = {"name": name, "layout": study.layout, "title": study.title, "experiment": config["name"]}
+    head = {
+        "name": name,
+        "layout": study.layout,
+        "title": study.title,
+        "experiment": config["name"],
+    }
     return json.dumps(head | {"rows": rows}, indent=1)
 
 
 def scores_of(names):
     """The files behind some studies' numbers."""
-    trackings = dict.fromkeys(tracking for name in names for tracking in STUDIES[name].trackings)
+    trackings = dict.fromkeys(
+        tracking for name in names for tracking in STUDIES[name].trackings
+    )
     return [
-        tracking_file(tracking, name) for tracking in trackings for name in ("metrics.json", "matches.npz", "linking.json")
+        tracking_file(tracking, name)
+        for tracking in trackings
+        for name in ("metrics.json", "matches.npz", "linking.json")
     ]
 
 
 def pictures():
     """Overlays of the full method (or the first row), of the first seed, in both folds."""
     rows = [row for study in STUDIES.values() for row in study.rows]
-    chosen = [row for row in rows if config["trackers"][row.tracker]["kind"] == "overlap_embed"] or rows
+    chosen = [
+        row
+        for row in rows
+        if config["trackers"][row.tracker]["kind"] == "overlap_embed"
+    ] or rows
     first = chosen[0]
-    kin = [row for row in chosen if (row.stride, row.tracker) == (first.stride, first.tracker)]
+    kin = [
+        row
+        for row in chosen
+        if (row.stride, row.tracker) == (first.stride, first.tracker)
+    ]
     by_split = {row.prediction.training.split: row for row in reversed(kin)}
     return [f"{RESULTS}/{row.folder}/overlays" for row in by_split.values()]
 
 
 def report_files(folder, names):
     layouts = {name: STUDIES[name].layout for name in names}
-    endings = [f"{name}{end}" for name in names for end in (".csv", "_mean.csv", ".tex")]
-    figures = [f"{name}_figure.{end}" for name in names if layouts[name] == "clip_analysis" for end in ("pdf", "png")]
-    return [f"{folder}/{file}" for file in ("report.html", "summary.txt", *endings, *figures)]
+    endings = [
+        f"{name}{end}" for name in names for end in (".csv", "_mean.csv", ".tex")
+    ]
+    figures = [
+        f"{name}_figure.{end}"
+        for name in names
+        if layouts[name] == "clip_analysis"
+        for end in ("pdf", "png")
+    ]
+    return [
+        f"{folder}/{file}"
+        for file in ("report.html", "summary.txt", *endings, *figures)
+    ]
 
 
 rule study:
@@ -87,14 +116,14 @@ rule overlays:
         annotations=annotations,
     output:
         directory(f"{TRACKING}/overlays"),
-    params:
-        code=experiment.stage_code("overlays"),
-        frames=frames,
     log:
         f"{LOGS}/overlays/{experiment.TRACKING}.log",
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        code=experiment.stage_code("overlays"),
+        frames=frames,
     shell:
         "novis overlays --results {input.results} --annotations {input.annotations} "
         "--frames {params.frames} --num-videos 4 --output {output} 2> {log}"
@@ -108,14 +137,14 @@ rule report:
         overlays=pictures(),
     output:
         report_files(REPORT, list(STUDIES)),
-    params:
-        code=experiment.stage_code("report"),
-        folder=REPORT,
     log:
         f"{LOGS}/report/{config['name']}.log",
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=experiment.stage_code("report"),
+        folder=REPORT,
     shell:
         "novis report --studies {input.studies} --overlays {input.overlays} --output {params.folder} 2> {log}"
 
@@ -131,14 +160,14 @@ for name in STUDIES:
             scores=scores_of([name]),
         output:
             report_files(f"{REPORT}/{name}", [name]),
-        params:
-            code=experiment.stage_code("report"),
-            folder=f"{REPORT}/{name}",
         log:
             f"{LOGS}/report/{config['name']}-{name}.log",
         resources:
             mem_mb=2000,
             runtime=30,
+        params:
+            code=experiment.stage_code("report"),
+            folder=f"{REPORT}/{name}",
         shell:
             "novis report --studies {input.studies} --output {params.folder} 2> {log}"
 

@@ -16,11 +16,6 @@ rule track:
     output:
         results=f"{TRACKING}/results.json",
         linking=f"{TRACKING}/linking.json",
-    params:
-        code=experiment.stage_code("track"),
-        tracker=lambda w: settings(config["trackers"][w.tracker]),
-        truth=lambda w, input: f"--annotations {input.annotations}" if input.annotations else "",
-        top_k=dataset_setting("top_k"),
     log:
         f"{LOGS}/track/{experiment.TRACKING}.log",
     benchmark:
@@ -28,6 +23,13 @@ rule track:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        code=experiment.stage_code("track"),
+        tracker=lambda w: settings(config["trackers"][w.tracker]),
+        truth=lambda w, input: (
+            f"--annotations {input.annotations}" if input.annotations else ""
+        ),
+        top_k=dataset_setting("top_k"),
     shell:
         "novis track --cache {input.clips} --settings {params.tracker} --stride {wildcards.stride} "
         "--top-k {params.top_k} {params.truth} --output {output.results} 2> {log}"
@@ -41,10 +43,6 @@ rule evaluate:
     output:
         metrics=f"{TRACKING}/metrics.json",
         matches=f"{TRACKING}/matches.npz",
-    params:
-        code=experiment.stage_code("evaluate"),
-        # Clips that were not linked are no tracks: they are scored frame by frame.
-        frames=lambda w: "--per-frame" if config["trackers"][w.tracker]["kind"] == "unlinked" else "",
     log:
         f"{LOGS}/evaluate/{experiment.TRACKING}.log",
     benchmark:
@@ -52,6 +50,14 @@ rule evaluate:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=experiment.stage_code("evaluate"),
+        # Clips that were not linked are no tracks: they are scored frame by frame.
+        frames=lambda w: (
+            "--per-frame"
+            if config["trackers"][w.tracker]["kind"] == "unlinked"
+            else ""
+        ),
     shell:
         "novis evaluate --annotations {input.annotations} --videos {input.videos} "
         "--results {input.results} {params.frames} --matches {output.matches} --output {output.metrics} 2> {log}"

@@ -23,12 +23,12 @@ rule configure:
     # The frozen experiment of a training: what was configured when it was planned.
     output:
         f"{TRAINING}/config.json",
+    log:
+        f"{LOGS}/configure/{experiment.TRAINING}.log",
     params:
         model=lambda w: config["models"][w.model]["file"],
         code=lambda w: experiment.file_fingerprint(config["models"][w.model]["file"]),
         switches=lambda w: settings(experiment.overrides(training_of(w), config)),
-    log:
-        f"{LOGS}/configure/{experiment.TRAINING}.log",
     shell:
         "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
 
@@ -43,12 +43,6 @@ rule train:
     output:
         checkpoint=f"{TRAINING}/checkpoint.pth",
         provenance=f"{TRAINING}/training.json",
-    params:
-        version=experiment.VERSIONS["train"],
-        frames=frames,
-        init=lambda w, input: f"--init {input.init}" if input.init else "",
-        # Not an output: the state of an interrupted training must survive a failed job.
-        work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     log:
         f"{LOGS}/train/{experiment.TRAINING}.log",
     benchmark:
@@ -58,6 +52,12 @@ rule train:
         gpu=1,
         mem_mb=16000,
         runtime=1440,
+    params:
+        version=experiment.VERSIONS["train"],
+        frames=frames,
+        init=lambda w, input: f"--init {input.init}" if input.init else "",
+        # Not an output: the state of an interrupted training must survive a failed job.
+        work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
         "novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
         "--videos {input.train} --validation-videos {input.valid} {params.init} --work {params.work} "
@@ -67,12 +67,14 @@ rule train:
 rule configure_pretraining:
     output:
         f"{PRETRAINING}/config.json",
+    log:
+        f"{LOGS}/configure/pretraining-{{model}}.log",
     params:
         model=lambda w: config["models"][w.model]["file"],
         code=lambda w: experiment.file_fingerprint(config["models"][w.model]["file"]),
-        switches=lambda w: settings(config["models"][w.model]["pretraining"]["overrides"]),
-    log:
-        f"{LOGS}/configure/pretraining-{{model}}.log",
+        switches=lambda w: settings(
+            config["models"][w.model]["pretraining"]["overrides"]
+        ),
     shell:
         "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
 
@@ -84,13 +86,6 @@ rule pretrain:
     output:
         checkpoint=f"{PRETRAINING}/checkpoint.pth",
         provenance=f"{PRETRAINING}/training.json",
-    params:
-        version=experiment.VERSIONS["train"],
-        seed=lambda w: config["models"][w.model]["pretraining"]["seed"],
-        settings=lambda w: settings(
-            config["datasets"][config["models"][w.model]["pretraining"]["dataset"]]["generate"]["settings"]
-        ),
-        work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     log:
         f"{LOGS}/pretrain/{{model}}.log",
     benchmark:
@@ -100,6 +95,15 @@ rule pretrain:
         gpu=1,
         mem_mb=8000,
         runtime=720,
+    params:
+        version=experiment.VERSIONS["train"],
+        seed=lambda w: config["models"][w.model]["pretraining"]["seed"],
+        settings=lambda w: settings(
+            config["datasets"][config["models"][w.model]["pretraining"]["dataset"]][
+                "generate"
+            ]["settings"]
+        ),
+        work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
         "novis pretrain --config {input} --seed {params.seed} --settings {params.settings} "
         "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"

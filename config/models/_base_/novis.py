@@ -35,6 +35,7 @@ model = dict(
         mask_dim=256,
         feedforward_dim=2048,
         num_heads=8,
+        query_init_std=1.0,
         temporal_encoding=dict(kind="learned", per_level=False, init_std=1.0, add_to="keys"),
         activation_checkpointing=False,
     ),
