@@ -126,7 +126,7 @@ def test_frozen_batch_norm_keeps_statistics_and_parameters_while_training():
 def test_first_stages_can_be_frozen(name, settings):
     backbone = Backbone(name, frozen_stages=2, **settings).train()
     backbone(torch.randn(1, 3, 64, 64))[-1].sum().backward()
-    stem, first, second, *_ = backbone._stages()
+    stem, first, second, *_ = backbone.parts()
     assert not any(module.training for part in (stem, first) for module in part.modules())
     assert all(parameter.grad is None for part in (stem, first) for parameter in part.parameters())
     assert all(module.training for module in second.modules())
