@@ -18,22 +18,25 @@ def checkpoint_record(row: Mapping[str, Any]) -> dict[str, Any]:
     """Hash, code and cost of the checkpoint behind a run, from ``training.json`` beside it.
 
     Returns:
-        ``checkpoint_sha256``, ``checkpoint_code``, ``iterations``, ``training_seconds`` and
-        ``other_code`` (True where another version of the training code made the
-        checkpoint), each None where unknown; and for each of the row's ``benchmarks``
-        (a stage's name and the file that its rule's benchmark wrote) ``STAGE_seconds``.
+        ``checkpoint_sha256``, ``checkpoint_code``, ``iterations`` and ``other_code`` (True
+        where another version of the training code made the checkpoint), each None where
+        unknown; and for each of the row's ``benchmarks`` (a stage's name and the file that
+        its rule's benchmark wrote) ``STAGE_seconds``. The training's own count replaces its
+        job's: it holds what came before an interruption.
     """
     record = _training_record(row.get("checkpoint"))
     code = record.get("code")
-    result = {
+    benchmarks = row.get("benchmarks") or {}
+    seconds = {"train": None} | {stage: _benchmark_seconds(path) for stage, path in benchmarks.items()}
+    if "seconds" in record:
+        seconds["train"] = record["seconds"]
+    return {
         "checkpoint_sha256": record.get("sha256"),
         "checkpoint_code": code,
         "other_code": None if code is None else code != training_code(),
         "iterations": record.get("iterations"),
-        "training_seconds": record.get("seconds"),
+        **{f"{stage}_seconds": value for stage, value in seconds.items()},
     }
-    benchmarks = row.get("benchmarks") or {}
-    return result | {f"{stage}_seconds": _benchmark_seconds(path) for stage, path in benchmarks.items()}
 
 
 @cache

@@ -41,7 +41,7 @@ def test_costs_are_one_line_a_training_and_test_length(finished):
     table = cost_table(report.study, report.runs)
     # Four variants, two folds; the trackers share their training and prediction.
     assert len(table.sections[0].rows) == 8
-    assert [column.name for column in table.columns][-2:] == ["training", "predict"]
+    assert [column.name for column in table.columns][-2:] == ["train", "predict"]
     assert [cell.text for cell in table.sections[0].rows[0][-2:]] == ["71.5", "23.5"]
 
 

@@ -16,7 +16,7 @@ def test_record_lies_beside_the_checkpoint(tmp_path):
     checkpoint = write_training(tmp_path, sha256="ab" * 32, code="x", seconds=71.5, iterations=400)
     record = checkpoint_record({"checkpoint": checkpoint})
     assert record["checkpoint_sha256"] == "ab" * 32
-    assert (record["training_seconds"], record["iterations"]) == (71.5, 400)
+    assert (record["train_seconds"], record["iterations"]) == (71.5, 400)
 
 
 def test_checkpoint_of_other_code_is_marked(tmp_path):
@@ -39,6 +39,16 @@ def test_seconds_come_from_the_benchmark_of_a_rule(tmp_path):
     record = checkpoint_record(row)
     assert record["predict_seconds"] == 23.5
     assert record["track_seconds"] is None
+
+
+def test_own_seconds_of_a_training_replace_those_of_its_last_job(tmp_path):
+    (tmp_path / "train.tsv").write_text("s\n20.0\n")
+    row = {
+        "checkpoint": write_training(tmp_path, seconds=71.5),
+        "benchmarks": {"train": str(tmp_path / "train.tsv")},
+    }
+    assert checkpoint_record(row)["train_seconds"] == 71.5
+    assert checkpoint_record(row | {"checkpoint": None})["train_seconds"] == 20.0
 
 
 @pytest.mark.parametrize("content", ["", "s\th:m:s\n", "h:m:s\n0:00:23\n", "s\nfast\n"])
