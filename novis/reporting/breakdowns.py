@@ -23,8 +23,9 @@ _SHORT_HASH = 10
 
 
 def category_table(study: StudyResults, results: pd.DataFrame) -> Table:
-    """AP of each category, for every row of the study and its yardsticks."""
-    names = [column for column in results if column.startswith(CATEGORY) and not column.endswith("_spread")]
+    """AP of each category that has instances, for every row of the study and its yardsticks."""
+    measured = results.dropna(axis="columns", how="all")
+    names = [name for name in measured if name.startswith(CATEGORY) and not name.endswith("_spread")]
     columns = {name: Column(name.removeprefix(CATEGORY)) for name in names}
     return _metrics_table(f"{study.name}_categories", "AP by category", results, columns)
 

@@ -32,6 +32,8 @@ FRAME_AP = "frame_AP"
 NON_IDENTITY = "non_identity"
 NON_IDENTITY_OF_TRACKS = "non_identity_of_tracks"
 CATEGORY = "category."
+# What a finished run may leave undefined: AP over instances of which a fold may have none.
+_PARTS_OF_AP = (CATEGORY, "AP_")
 _YARDSTICKS = (FRAME_AP, NON_IDENTITY, NON_IDENTITY_OF_TRACKS)
 _PATHS = ("metrics", "matches", "linking", "frame_metrics", "checkpoint")
 
@@ -73,9 +75,11 @@ def tidy(study: StudyResults) -> pd.DataFrame:
 def aggregate(table: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread of every metric over the folds and seeds of a row.
 
-    For each seed the mean of its folds, which is missing when one of them is; then mean
-    and sample standard deviation over the seeds. With a single seed the spread is the
-    sample standard deviation over the folds instead, and ``spread_over`` says so.
+    For each seed the mean of its folds, which is missing when one of them is (a part of AP
+    that is undefined in a fold, such as that of a category without instances there, is the
+    mean of the other folds); then mean and sample standard deviation over the seeds. With a
+    single seed the spread is the sample standard deviation over the folds instead, and
+    ``spread_over`` says so.
 
     Returns:
         One line a row, in order of appearance: the fields that folds and seeds share,
@@ -84,7 +88,10 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
     """
     numbers = metric_columns(table)
     folds = table.groupby([*KEY, "seed"], sort=False, dropna=False)[numbers]
-    per_seed = folds.mean().where(folds.count().eq(folds.size(), axis=0))
+    complete = folds.count().eq(folds.size(), axis=0)
+    parts = [name for name in numbers if name.startswith(_PARTS_OF_AP)]
+    complete[parts] = np.repeat(complete[["AP"]].to_numpy(), len(parts), axis=1)
+    per_seed = folds.mean().where(complete)
     seeds = per_seed.groupby(level=list(KEY), sort=False, dropna=False)
     runs = table.groupby(list(KEY), sort=False, dropna=False)
     mean = seeds.mean()

@@ -13,6 +13,11 @@ def test_categories_are_columns_and_yardsticks_stand_apart(finished):
     assert row[3].value == pytest.approx(report.results["category.star"][5])
 
 
+def test_category_without_any_instance_is_left_out(finished):
+    results = finished[0].results.assign(**{"category.star": float("nan")})
+    assert "star" not in [column.name for column in category_table(finished[0].study, results).columns]
+
+
 def test_parts_are_by_occlusion_and_size(finished):
     report = finished[0]
     table = part_table(report.study, report.results)

@@ -113,6 +113,20 @@ def test_lone_seed_without_all_its_folds_is_missing():
     assert result["num_complete_seeds"] == 0
 
 
+def test_category_without_instances_in_a_fold_is_the_other_folds():
+    table = table_of({("fold0", 0): 28.0, ("fold1", 0): 32.0})
+    result = aggregate(table.assign(**{"category.disc": [40.0, math.nan], "AP75": [10.0, math.nan]})).iloc[0]
+    assert result["category.disc"] == 40.0
+    assert math.isnan(result["category.disc_spread"])
+    # Any other number of a finished run must be there.
+    assert math.isnan(result["AP75"])
+
+
+def test_part_of_ap_of_a_missing_run_is_missing():
+    table = table_of({("fold0", 0): 28.0, ("fold1", 0): math.nan})
+    assert math.isnan(aggregate(table.assign(AP_small=[40.0, math.nan])).iloc[0]["AP_small"])
+
+
 def test_rows_keep_their_order_and_settings(ablation_study):
     results = aggregate(tidy(ablation_study))
     assert list(results["variant"][:6]) == ["plain", "encoding", "volumetric_mask", "novis", "novis", "novis"]
