@@ -102,3 +102,26 @@ def test_absent_is_none(absent):
 def test_what_is_no_mask_is_refused(value):
     with pytest.raises(ValueError, match=r"^(is|has) "):
         masks.compressed(value, 4, 4)
+
+
+def coded(*numbers):
+    """The characters of some numbers: five bits each, low bits first, bit 5 where more follow."""
+    text = ""
+    for number in numbers:
+        while not -16 <= number < 16:
+            text += chr(48 + (number & 31) + 32)
+            number >>= 5
+        text += chr(48 + (number & 31))
+    return text
+
+
+def test_the_coder_of_these_tests_is_that_of_pycocotools():
+    runs = {"size": [40, 50], "counts": [700, 3, 297, 1000]}
+    assert masks.compressed(runs, 40, 50)["counts"] == coded(700, 3, 297, 1000 - 3)
+
+
+@pytest.mark.parametrize("runs", [(30, -2, 20), (-1, 49), (2**33, 48 - 2**33)])
+def test_runs_that_sum_rightly_but_are_negative_are_refused(runs):
+    broken = masks.first_broken([{"size": [6, 8], "counts": coded(*runs)}])
+    assert broken is not None
+    assert broken[0] == 0
