@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from novis import masks
+from novis.data.checked_json import quoted
 from novis.data.clip_sampler import Draw, sample_clip
 from novis.data.frames import read_frame
 from novis.data.transforms import ClipAugmentation
@@ -30,7 +31,7 @@ class ClipDataset(Dataset):
     * ``name``: the video and its frames, for logs.
 
     Instances seen in no frame of the clip are left out, so are crowds; n may be 0.
-    Videos without any instance are left out as a whole, and named in the log.
+    Videos without any instance are left out as a whole: ``left_out`` names them.
 
     Args:
         annotations: with ground truth.
@@ -64,7 +65,9 @@ class ClipDataset(Dataset):
         self.videos = [video for video in annotations.videos if self._instances[video.id]]
         self.left_out = [video.name for video in annotations.videos if not self._instances[video.id]]
         if self.left_out:
-            _LOG.warning("%d videos without objects are left out: %s", len(self.left_out), self.left_out)
+            _LOG.warning(
+                "%d videos without objects are left out: %s", len(self.left_out), quoted(self.left_out)
+            )
 
     @property
     def num_items(self) -> int:
