@@ -1,6 +1,7 @@
 """The clip analysis as a figure (Fig. 3): AP over clip length and over overlap."""
 
 import io
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from novis.files import replacing
 from novis.reporting.study import PANEL
+
+# The embedding of fonts is told glyph by glyph, at the level of our own messages.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 _INK = "#1b1f24"
 _GREY = "#7a828c"
@@ -83,6 +86,8 @@ def clip_analysis_figure(results: pd.DataFrame) -> Figure:
             left.set_title(f"{name}AP over clip length", loc="left", fontweight="bold")
             right.set_title("AP over overlap", loc="left", fontweight="bold")
             left.set_ylabel("AP")
+            if lines["AP"].isna().all():
+                left.set_ylim(0, 100)
         _style_legend(figure)
     return figure
 
@@ -162,7 +167,7 @@ def _over_overlap(axes: Axes, near_online: pd.DataFrame, yardsticks: pd.DataFram
         _draw(axes, overlaps, points, _colour(length, lengths), kind, series, label)
     if lengths:
         _draw_yardsticks(axes, near_online, yardsticks)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xticks(sorted(near_online["overlap"].unique()))
     axes.set_xlabel("overlap T \N{MINUS SIGN} S of adjacent clips, frames")
     _legend(axes, None)
 

@@ -13,7 +13,10 @@ from novis.reporting.paper import ablation_setting, paper_numbers, published_abl
 from novis.reporting.study import StudyResults
 
 _FIELDS = ("model", "variant", "train_clip_length", "clip_length", "stride", "tracker", "min_size")
-_YARDSTICK_COLUMNS = (Column("non-id.", "yardsticks"), Column("frame AP", "yardsticks"))
+_YARDSTICK_COLUMNS = {
+    NON_IDENTITY: Column("non-id.", "yardsticks"),
+    FRAME_AP: Column("frame AP", "yardsticks"),
+}
 _YARDSTICK_TITLE = "Yardsticks: identity and oracle linking"
 _YARDSTICK_NOTE = (
     "Identity links each query to the query of the same number, oracle follows the ground truth. Non-id.: "
@@ -50,13 +53,14 @@ def table_of(study: StudyResults, results: pd.DataFrame, all_yardsticks: bool = 
 def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
     """Table 3: the four switches, and every number beside the paper's."""
     metrics = ("AP", "AP75", "AR1")
+    yardsticks = _measured_yardsticks(results)
     published = published_ablation()
 
     def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
         setting = ablation_setting(row)
         paper = published.get(setting, {})
         pairs = (cell for m in metrics for cell in (_metric(row, m), number(paper.get(m))))
-        return (*setting[:3], _tracking(row), *pairs, _metric(row, NON_IDENTITY), _metric(row, FRAME_AP))
+        return (*setting[:3], _tracking(row), *pairs, *(_metric(row, name) for name in yardsticks))
 
     columns = (
         Column("TE", align="centre"),
@@ -64,7 +68,7 @@ def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
         Column("mask", "volumetric", align="centre"),
         Column("tracking", align="left"),
         *(column for m in metrics for column in (Column("ours", m), Column("paper", m, reference=True))),
-        *_YARDSTICK_COLUMNS,
+        *(_YARDSTICK_COLUMNS[name] for name in yardsticks),
     )
     source, caption = paper_numbers()["source"]["arxiv"], paper_numbers()["table3"]["caption"]
     notes = (f"Paper (arXiv {source}): {caption}.", _spread_note(results), _YARDSTICK_NOTE)
@@ -75,6 +79,7 @@ def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
     """The numbers behind Fig. 3: AP by clip length, stride and tracker."""
     metrics = ("AP", "AP50", "AP75", "AR1", "AR10")
     varying = [name for name in ("model", "variant", "min_size") if len(set(results[name])) > 1]
+    yardsticks = _measured_yardsticks(results)
     crossed = ["train_clip_length"] if (results["train_clip_length"] != results["clip_length"]).any() else []
 
     def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
@@ -83,7 +88,7 @@ def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
             *(_field(row[name]) for name in (*varying, *crossed)),
             *(number(value, digits=0) for value in (length, stride, length - stride)),
             _tracking(row),
-            *(_metric(row, name) for name in (*metrics, NON_IDENTITY, FRAME_AP)),
+            *(_metric(row, name) for name in (*metrics, *yardsticks)),
         )
 
     columns = (
@@ -91,7 +96,7 @@ def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
         *map(Column, ("T", "S", "overlap")),
         Column("tracking", align="left"),
         *map(Column, metrics),
-        *_YARDSTICK_COLUMNS,
+        *(_YARDSTICK_COLUMNS[name] for name in yardsticks),
     )
     first = columns.index(Column("AP"))
     sections = _sections(results, cells, range(first, first + len(metrics)))
@@ -133,6 +138,11 @@ def _sections(results: pd.DataFrame, cells: _Cells, ranked_columns: Sequence[int
         if yardsticks:
             sections.append(Section(yardsticks, _YARDSTICK_TITLE))
     return tuple(section for section in sections if section.rows)
+
+
+def _measured_yardsticks(results: pd.DataFrame) -> list[str]:
+    """Those that some row has: a study need not ask for per-frame AP."""
+    return [name for name in _YARDSTICK_COLUMNS if results[name].notna().any()]
 
 
 def _metric(row: Mapping[str, Any], name: str) -> Number:

@@ -66,9 +66,10 @@ class Comparison:
         """One sentence."""
         if self.difference is None:
             return f"{self.claim.text}: not measured"
+        paper = "" if self.claim.paper is None else f"; paper {self.claim.paper:+.1f}"
         return (
             f"{self.claim.text}: {self.difference:+.1f} AP, 95 % interval {self.low:+.1f} to "
-            f"{self.high:+.1f} ({self.num_videos} videos, seeds: {self.num_seeds}): {self.verdict}"
+            f"{self.high:+.1f} ({self.num_videos} videos, seeds: {self.num_seeds}){paper}: {self.verdict}"
         )
 
 
@@ -146,8 +147,9 @@ def comparison_table(study: StudyResults, measured: list[Comparison]) -> Table:
         Section(tuple(cells(c) for c in measured if c.claim.yardstick), "Yardsticks"),
     )
     videos = max((comparison.num_videos for comparison in measured), default=0)
+    counted = f"{videos} videos" if videos else "videos"
     notes = (
-        f"Paired bootstrap over {videos} videos, resampled within each fold. A claim holds where the whole "
+        f"Paired bootstrap over {counted}, resampled within each fold. A claim holds where the whole "
         "interval lies above 0. The interval holds the chance of the videos, not that of the training: a "
         "single seed may be a lucky one.",
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -72,7 +73,7 @@ def summary(experiment: str, reports: Sequence[StudyReport], files: Mapping[str,
     """
     lines = [f"NOVIS on {experiment}", ""]
     for report in reports:
-        lines += [report.study.title, "", *plain_text(report.table), ""]
+        lines += [report.study.title, "", *plain_text(report.table), "", *_notes(report.table), ""]
         lines += [f"  {comparison.statement}" for comparison in report.comparisons]
         lines += [""] if report.comparisons else []
     width = max(map(len, files), default=0)
@@ -103,6 +104,12 @@ def plain_text(table: Table) -> list[str]:
     for section in table.sections:
         lines += [rule, *(line([_cell(cell) for cell in row]) for row in section.rows)]
     return lines
+
+
+def _notes(table: Table) -> list[str]:
+    return [
+        line for note in table.notes for line in wrap(note, 108, initial_indent="  ", subsequent_indent="  ")
+    ]
 
 
 def _yardstick_headlines(row: Mapping[str, Any], results: pd.DataFrame) -> list[Headline]:

@@ -1,3 +1,4 @@
+import logging
 import re
 from xml.etree import ElementTree
 
@@ -51,6 +52,13 @@ def test_missing_result_is_a_gap(results):
     assert list(np.isnan(values)) == [False, False, True, False]
 
 
+def test_figure_without_any_result_has_its_axes(results):
+    left, right = clip_analysis_figure(results.assign(AP=float("nan"))).axes
+    assert left.get_ylim() == (0, 100)
+    assert list(left.get_xticks()) == [1, 2, 4]
+    assert list(right.get_xticks()) == [0, 1, 2, 3]
+
+
 def test_yardsticks_lie_beside_the_overlap(results):
     _, right = clip_analysis_figure(results).axes
     lines = {line.get_label(): line for line in right.lines}
@@ -84,6 +92,12 @@ def test_pdf_embeds_truetype_fonts_and_repeats_byte_for_byte(results, tmp_path):
     assert content == (tmp_path / "second.pdf").read_bytes()
     assert Image.open(tmp_path / "first.png").width > 1200
     assert dict(mpl.rcParams) == before
+
+
+def test_embedding_fonts_is_silent(results, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        write_figure(clip_analysis_figure(results), tmp_path / "f.pdf", tmp_path / "f.png")
+    assert caplog.records == []
 
 
 def test_svg_takes_the_ink_and_the_width_of_its_page(results):

@@ -63,6 +63,14 @@ def test_clip_analysis_tells_training_from_test_length_where_they_differ(clip_st
     assert table.sections[0].rows[0][0].text == "8"
 
 
+def test_yardstick_that_was_not_asked_for_has_no_column(clip_study, clip_results):
+    names = [
+        column.name for column in table_of(clip_study, clip_results.assign(frame_AP=float("nan"))).columns
+    ]
+    assert "non-id." in names
+    assert "frame AP" not in names
+
+
 def test_data_sets_are_ranked_apart(ablation_study, ablation_results):
     rows = ablation_results[ablation_results["role"] == "row"]
     both = pd.concat([rows, rows.assign(dataset="ovis", AP=rows["AP"] / 2)])

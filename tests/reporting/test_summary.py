@@ -53,6 +53,8 @@ def test_summary_holds_numbers_verdicts_and_files(finished):
     text = summary("shapes", finished, {"page": Path("results/shapes/report.html")})
     assert text.startswith("NOVIS on shapes\n")
     assert "overlap embed" in text
+    assert "the small numbers are the standard deviation over its folds" in text
+    assert "; paper +0.3: " in text
     for comparison in finished[0].comparisons:
         assert comparison.statement in text
     assert text.endswith("page  results/shapes/report.html\n")
