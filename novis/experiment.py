@@ -27,7 +27,7 @@ VERSIONS = {"shapes": 1, "split": 1, "train": 1, "predict": 1}
 # (those of VERSIONS) only record it, so that a report can mark what other code has made.
 STAGES = {
     "train": ("novis.model", "novis.engine.fit", "novis.data.clip_dataset", "novis.data.clip_sampler"),
-    "predict": ("novis.model", "novis.engine.streaming", "novis.data.frames"),
+    "predict": ("novis.model", "novis.engine.streaming", "novis.engine.features"),
     "track": ("novis.tracking.track",),
     "evaluate": ("novis.evaluation.evaluate",),
     "report": ("novis.reporting.report",),

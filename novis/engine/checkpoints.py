@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from novis.errors import InputError
 from novis.files import replacing
+from novis.model.novis import NOVIS
+from novis.model.registry import MODELS
 
 # What a new data set or clip length replaces; see docs/method.md.
 _CLASS_HEAD = ("class_embed", "empty_weight")
@@ -82,6 +85,26 @@ def initialise(model: nn.Module, path: Path, categories: Sequence[Mapping[str, A
             )
     model.load_state_dict(fitting, strict=False)
     return afresh
+
+
+def load_model(path: Path, content: dict[str, Any]) -> NOVIS:
+    """The network of a checkpoint, ready to predict, on the GPU where there is one.
+
+    Raises:
+        InputError: the checkpoint has no configuration, or its weights do not fit it.
+    """
+    try:
+        config = Config(content["meta"]["config"])
+        model = MODELS.build(config.model)
+        model.load_state_dict(content["state_dict"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{path}: does not hold a network that can predict ({reason}); use the checkpoint.pth of a "
+            "finished training"
+        ) from error
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(device).eval()
 
 
 def _names(name: str, parts: Sequence[str]) -> bool:

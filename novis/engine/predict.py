@@ -2,26 +2,24 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
-from mmengine.config import Config
 from tqdm import tqdm
 
 from novis.data.annotations import read_annotations
 from novis.data.frames import read_frame
 from novis.data.splits import read_names
-from novis.engine.checkpoints import read_checkpoint
+from novis.engine.checkpoints import load_model, read_checkpoint
+from novis.engine.features import KeptFeatures
 from novis.engine.fit import use_threads
-from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_video
+from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
 from novis.experiment import stage_code
 from novis.files import sha256
-from novis.model.novis import NOVIS
-from novis.model.registry import MODELS
 from novis.storage.clip_cache import ClipCacheWriter
 from novis.structures import Video, VideoPrediction
 
@@ -37,6 +35,7 @@ def predict(
     min_size: int,
     starts: str = "all",
     videos: Path | None = None,
+    features: Path | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     threads: int | None = None,
 ) -> None:
@@ -54,6 +53,7 @@ def predict(
         min_size: short side of the network's input, pixels
         starts: 'all' for a clip at every frame, or 'every2' for those of stride 2 alone
         videos: a file that names the videos; all of them without it
+        features: frame features of this checkpoint ('novis features'); computed anew without it
         precision: of the network's forward pass
         threads: CPU threads of the network
     """
@@ -70,9 +70,13 @@ def predict(
         "starts": starts,
         "min_size": min_size,
         "precision": precision,
+        "features": "kept" if features else "computed",
         "categories": json.dumps(content["meta"]["categories"]),
     }
     stream = VideoStream(model, precision)
+    kept = (
+        KeptFeatures(features, attributes["checkpoint_sha256"], min_size, stream.device) if features else None
+    )
     with ClipCacheWriter(output, attributes) as writer:
         waiting = [video for video in truth.videos if video.id not in writer.finished]
         _LOG.info("%d videos, %d of them done before", len(truth.videos), len(truth.videos) - len(waiting))
@@ -80,35 +84,20 @@ def predict(
         with tqdm(total=num_frames, desc="predicting", unit="frame", mininterval=1) as progress:
             for video in waiting:
                 plan = plan_for(model, video, clip_length, stride, min_size)
-                with writer.video(
-                    video, plan.starts, plan.input_size, plan.padded_size, plan.overlap_lengths
-                ) as group:
-                    for clip in stream.clips(plan, lambda i, video=video: read_frame(frames, video, i)):
-                        group.append(
-                            clip.class_logits, clip.embeddings, clip.overlap_embeddings, clip.mask_codes
-                        )
+                if kept:
+                    clips = stream.decode(plan, kept.frames(video.id, video.length))
+                else:
+                    clips = stream.clips(plan, partial(read_frame, frames, video))
+                _write(writer, video, plan, clips)
                 progress.update(video.length)
         writer.finish()
 
 
-def load_model(path: Path, content: dict[str, Any]) -> NOVIS:
-    """The network of a checkpoint, ready to predict, on the GPU where there is one.
-
-    Raises:
-        InputError: the checkpoint has no configuration, or its weights do not fit it.
-    """
-    try:
-        config = Config(content["meta"]["config"])
-        model = MODELS.build(config.model)
-        model.load_state_dict(content["state_dict"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(
-            f"{path}: does not hold a network that can predict ({reason}); use the checkpoint.pth of a "
-            "finished training"
-        ) from error
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.to(device).eval()
+def _write(writer: ClipCacheWriter, video: Video, plan: VideoPlan, clips: Iterator[ClipRecord]) -> None:
+    sizes = plan.input_size, plan.padded_size
+    with writer.video(video, plan.starts, *sizes, plan.overlap_lengths) as group:
+        for clip in clips:
+            group.append(clip.class_logits, clip.embeddings, clip.overlap_embeddings, clip.mask_codes)
 
 
 def parse_starts(starts: str) -> int | None:
@@ -119,12 +108,6 @@ def parse_starts(starts: str) -> int | None:
     if digits == starts or not digits.isdigit():
         raise InputError(f"clip starts '{starts}': must be 'all', or 'every' and a stride, such as 'every2'")
     return int(digits)
-
-
-def plan_for(model: NOVIS, video: Video, clip_length: int, stride: int | None, min_size: int) -> VideoPlan:
-    """Sizes and clip starts of a video for this model."""
-    divisor = model.data_preprocessor.size_divisor
-    return plan_video(video.length, video.height, video.width, clip_length, stride, min_size, divisor)
 
 
 def predict_video(

@@ -12,7 +12,7 @@ from novis.data.transforms import resize_frame, test_size
 from novis.errors import InputError
 from novis.model.novis import NOVIS
 from novis.model.structures import FrameFeatures
-from novis.structures import encode_logits
+from novis.structures import Video, encode_logits
 
 # Frames and clips that go through the network at once: what a core or a GPU can keep busy.
 FRAMES_PER_BATCH = 4
@@ -73,6 +73,12 @@ def plan_video(
     return VideoPlan(num_frames, clip_length, size, padded, tuple(starts), tuple(lengths))
 
 
+def plan_for(model: NOVIS, video: Video, clip_length: int, stride: int | None, min_size: int) -> VideoPlan:
+    """Sizes and clip starts of a video for this model."""
+    divisor = model.data_preprocessor.size_divisor
+    return plan_video(video.length, video.height, video.width, clip_length, stride, min_size, divisor)
+
+
 class VideoStream:
     """Runs a network over videos, frame features once a frame, memory constant in their length.
 
@@ -86,7 +92,6 @@ class VideoStream:
         self.device = next(model.parameters()).device
         self.precision = precision
 
-    @torch.inference_mode()
     def clips(self, plan: VideoPlan, read: Callable[[int], np.ndarray]) -> Iterator[ClipRecord]:
         """Predict every clip of the plan, in order of their starts.
 
@@ -94,8 +99,12 @@ class VideoStream:
             plan: of the video.
             read: gives frame i as (H, W, 3) uint8 RGB.
         """
+        return self.decode(plan, self.features(plan, read))
+
+    @torch.inference_mode()
+    def decode(self, plan: VideoPlan, frames: Iterator[tuple[int, FrameFeatures]]) -> Iterator[ClipRecord]:
+        """Predict every clip of the plan from the features of its frames, given in order."""
         window: dict[int, FrameFeatures] = {}
-        frames = self._features(plan, read)
         waiting: list[int] = []
         for start in plan.starts:
             waiting.append(start)
@@ -110,9 +119,11 @@ class VideoStream:
             for index in [i for i in window if i < oldest]:
                 del window[index]
 
-    def _features(
+    @torch.inference_mode()
+    def features(
         self, plan: VideoPlan, read: Callable[[int], np.ndarray]
     ) -> Iterator[tuple[int, FrameFeatures]]:
+        """Index and features of every frame, in order; ``read`` as for :meth:`clips`."""
         for first in range(0, plan.num_frames, FRAMES_PER_BATCH):
             indices = range(first, min(first + FRAMES_PER_BATCH, plan.num_frames))
             frames = np.stack([resize_frame(read(index), plan.input_size) for index in indices])

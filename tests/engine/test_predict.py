@@ -9,25 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from novis.engine.checkpoints import write_checkpoint
-from novis.engine.predict import load_model, parse_starts, predict, predict_video
+from novis.engine.checkpoints import load_model, write_checkpoint
+from novis.engine.predict import parse_starts, predict, predict_video
 from novis.engine.streaming import VideoStream
 from novis.errors import InputError
-from novis.model.registry import MODELS
 from novis.storage.clip_cache import ClipCache
-from tests.engine.small_network import small_config
-
-CATEGORIES = [{"id": 3, "name": "flat"}, {"id": 7, "name": "tall"}, {"id": 8, "name": "square"}]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    config = small_config(clip_length=3, **{"model.instance_decoder.num_classes": 3})
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("checkpoint") / "checkpoint.pth"
-    meta = {"config": config.to_dict(), "categories": CATEGORIES}
-    write_checkpoint(path, {"state_dict": MODELS.build(config.model).state_dict(), "meta": meta})
-    return path
 
 
 def arguments(toy_dataset, checkpoint, output, **changes):
