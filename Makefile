@@ -13,8 +13,14 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: reproduce test lint clean
 
+# One run at a time: the lock is held by the jobs, too, so that those of a killed run are waited
+# for; once they are gone, what the killed run left locked is unlocked.
+RUN := snakemake --cores $(CORES) --configfile $(CONFIG)
+SOLO := $(if $(shell command -v flock),flock --nonblock --conflict-exit-code 75 .reproduce.lock)
+
 reproduce: .venv/installed
-	snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete
+	@$(SOLO) sh -c '$(RUN) --quiet all --unlock && $(RUN) --rerun-incomplete --show-failed-logs' \
+	  || { [ $$? != 75 ] || echo "jobs of another run are at work in this folder: wait for them or end them"; exit 1; }
 	@cat results/$(notdir $(basename $(CONFIG)))/summary.txt
 
 test: .venv/installed

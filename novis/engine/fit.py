@@ -1,8 +1,10 @@
 """Fitting a network: a configuration and any source of clips become a checkpoint."""
 
+import fcntl
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,21 @@ def fit(
     """
     work = work or output.parent / "work"
     work.mkdir(parents=True, exist_ok=True)
+    with _alone(work):
+        _fit(config, categories, dataset, schedule, output, init, work, workers, validate)
+
+
+def _fit(
+    config: Config,
+    categories: Sequence[Category],
+    dataset: Dataset,
+    schedule: Any,
+    output: Path,
+    init: Path | None,
+    work: Path,
+    workers: int,
+    validate: Validate | None,
+) -> None:
     config.model.instance_decoder.num_classes = len(categories)
     provenance = {
         "config": config.to_dict(),
@@ -80,6 +97,22 @@ def fit(
         }
         write_checkpoint(output, {"state_dict": bare(runner.model).state_dict(), "meta": meta})
         write_json(output.with_name("training.json"), meta | {"sha256": sha256(output)}, indent=2)
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Hold the work folder: two trainings must not write one state. A killed process lets go."""
+    if dist.is_main_process():
+        with (work / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{work}: another process trains in this folder; wait for it or end it"
+                ) from error
+            yield
+    else:
+        yield
 
 
 def use_threads(threads: int | None) -> None:

@@ -92,6 +92,17 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path):
         run(tmp_path, Images(), **{"training.micro_batch": 3})
 
 
+def test_two_trainings_in_one_folder_are_refused(tmp_path):
+    class Second(Images):
+        def __getitem__(self, index):
+            with pytest.raises(InputError, match="another process trains in this folder"):
+                run(tmp_path, Images())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Second())
+
+
 def pretraining(folder):
     config = write_small_config(
         folder / "config.json", clip_length=1, temporal_encoding="none", iterations=30
