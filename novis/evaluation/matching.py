@@ -12,9 +12,6 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 UNMATCHED, TRUE_POSITIVE, IGNORED = 0, 1, 2
 
-# What the reference compares with: an IoU of 1 must pass any threshold.
-_LARGEST_THRESHOLD = 1 - 1e-10
-
 
 def match(
     ious: np.ndarray,
@@ -41,15 +38,14 @@ def match(
     num_frames, num_predictions, num_instances = ious.shape
     num_ranges, num_thresholds = ignored.shape[1], len(thresholds)
     outcome = np.full((num_frames, num_ranges, num_thresholds, num_predictions), UNMATCHED, np.int8)
-    limits = np.minimum(thresholds, _LARGEST_THRESHOLD)[:, None]
-    contenders = np.flatnonzero((ious >= limits.min()).any(axis=(0, 2)))
+    contenders = np.flatnonzero((ious >= thresholds.min()).any(axis=(0, 2)))
     if not len(contenders):
         return outcome
     free = np.ones((num_frames, num_ranges, num_thresholds, num_instances), bool)
     preference = _preference(ious)
     bonus = np.where(ignored, 0, num_instances)[:, :, None, :]
     for d in contenders:
-        within = (ious[:, d, None, None, :] >= limits) & (free | crowd)
+        within = (ious[:, d, None, None, :] >= thresholds[:, None]) & (free | crowd)
         choice = np.where(within, preference[:, d, None, None, :] + bonus, -1)
         best = choice.argmax(-1)[..., None]
         value = np.take_along_axis(choice, best, -1)

@@ -14,6 +14,9 @@ from novis.errors import InputError
 from novis.masks import compressed, first_broken, run_lengths
 from novis.structures import RLE, Instance, Track
 
+# Tracks traced at once: enough to keep NumPy busy, few enough to stay in the processor's cache.
+_BATCH = 8
+
 Masks = Sequence[RLE | None]
 
 
@@ -23,29 +26,45 @@ class Outline:
 
     Attributes:
         areas: (F,) int64, pixels of each frame's mask, 0 where there is none.
-        edges: (E,) int64, ascending. For each frame the positions at which foreground
-            begins and ends, counted column by column through all frames, and the frame's
-            own end, so that every frame has an odd number of edges.
-        counts: (F,) int64, the number of edges of each frame.
-        origin: the position of the first frame's first pixel.
+        edges: (E,) int64, ascending: where foreground begins and ends, counted column by
+            column through all frames, and each frame's own end, so that every frame has
+            an odd number of edges. The array may be shared by several tracks.
+        starts: (F + 1,) int64, where the edges of each frame lie.
+        spans: (2, F) int64, first and last edge of each mask; the last is before the first
+            where there is no mask.
+        origin: the position of the first frame's first pixel; spans count from there.
     """
 
     areas: np.ndarray
     edges: np.ndarray
-    counts: np.ndarray
+    starts: np.ndarray
+    spans: np.ndarray
     origin: int
 
     def intersections(self, other: "Outline") -> np.ndarray:
         """Pixels in common with another track of the same video, (F,) int64."""
-        edges = np.concatenate((self.edges, other.edges))
-        edges[len(self.edges) :] += self.origin - other.origin
+        counts = np.zeros(len(self.areas), np.int64)
+        near = np.flatnonzero((self.spans[0] < other.spans[1]) & (other.spans[0] < self.spans[1]))
+        if not len(near):
+            return counts
+        frames = slice(near[0], near[-1] + 1)
+        own, others = self.edges[self._part(frames)], other.edges[other._part(frames)]
+        edges = np.concatenate((own, others))
+        edges[len(own) :] += self.origin - other.origin
         # Both parts are sorted already: a stable sort merges them in linear time.
         edges.sort(kind="stable")
         # The frames' ends coincide, so each frame is a whole number of pairs.
         in_one_only = edges[1::2] - edges[0::2]
-        first = (self.counts + other.counts).cumsum()[:-1] // 2
-        either = np.add.reduceat(in_one_only, np.concatenate(([0], first)))
-        return (self.areas + other.areas - either) // 2
+        first = (
+            self.starts[frames] + other.starts[frames] - self.starts[near[0]] - other.starts[near[0]]
+        ) // 2
+        either = np.add.reduceat(in_one_only, first)
+        counts[frames] = (self.areas[frames] + other.areas[frames] - either) // 2
+        return counts
+
+    def _part(self, frames: slice) -> slice:
+        """Where the edges of successive frames lie."""
+        return slice(self.starts[frames.start], self.starts[frames.stop])
 
 
 @dataclass(frozen=True)
@@ -90,27 +109,21 @@ def measure(tracks: Sequence[Track], instances: Sequence[Instance], num_frames: 
     Raises:
         InputError: see :func:`trace`.
     """
-    sides = [[track.segmentations for track in tracks], [instance.segmentations for instance in instances]]
-    present = (rle["size"] for side in sides for masks in side for rle in masks if rle is not None)
-    height, width = next(present, (1, 1))
-    found, truth = (trace(side, height, width) for side in sides)
-    intersections = [
-        intersect(outline, truth, [instance.category_id == track.category_id for instance in instances])
-        for track, outline in zip(tracks, found, strict=True)
-    ]
-    return Overlaps(
-        stack_areas(found, num_frames),
-        stack_areas(truth, num_frames),
-        np.array(intersections, np.int32).reshape(len(tracks), len(instances), num_frames),
-    )
-
-
-def intersect(outline: Outline, others: Sequence[Outline], chosen: Sequence[bool]) -> np.ndarray:
-    """Pixels that a track has in common with each of G others, (G, F) int32; 0 for those not chosen."""
-    counts = np.zeros((len(others), len(outline.areas)), np.int32)
-    for row in np.flatnonzero(chosen):
-        counts[row] = outline.intersections(others[row])
-    return counts
+    sizes = (rle["size"] for one in (*tracks, *instances) for rle in one.segmentations if rle is not None)
+    height, width = next(sizes, (1, 1))
+    truth = trace([instance.segmentations for instance in instances], height, width)
+    categories = np.array([instance.category_id for instance in instances])
+    areas = np.zeros((len(tracks), num_frames), np.int64)
+    intersections = np.zeros((len(tracks), len(instances), num_frames), np.int32)
+    for first in range(0, len(tracks), _BATCH):
+        some = tracks[first : first + _BATCH]
+        found = trace([track.segmentations for track in some], height, width)
+        for row, (track, outline) in enumerate(zip(some, found, strict=True), first):
+            areas[row] = outline.areas
+            for column in np.flatnonzero(categories == track.category_id):
+                intersections[row, column] = outline.intersections(truth[column])
+    instance_areas = np.array([outline.areas for outline in truth], np.int64)
+    return Overlaps(areas, instance_areas.reshape(len(instances), num_frames), intersections)
 
 
 def trace(tracks: Sequence[Masks], height: int, width: int) -> list[Outline]:
@@ -130,35 +143,30 @@ def trace(tracks: Sequence[Masks], height: int, width: int) -> list[Outline]:
     frame_ends = np.arange(1, len(rles) + 1) * pixels
     if len(runs) and (runs.min() < 0 or runs.max() > pixels or (edges[offsets[1:] - 1] != frame_ends).any()):
         raise _broken(rles)
-    counts = np.diff(offsets)
-    full = counts % 2 == 0
+    full = np.diff(offsets) % 2 == 0
     if full.any():
         # A mask that reaches the last pixel has no background run behind it: add an empty one.
         edges = np.insert(edges, offsets[1:][full], frame_ends[full])
-        counts = counts + full
-    return _split(edges, counts, pixels, [len(masks) for masks in tracks])
+        offsets = offsets + np.concatenate(([0], full.cumsum()))
+    return _split(edges, offsets, pixels, [len(masks) for masks in tracks])
 
 
-def stack_areas(outlines: Sequence[Outline], num_frames: int) -> np.ndarray:
-    """Areas of N outlines, (N, F) int64."""
-    return np.array([outline.areas for outline in outlines], np.int64).reshape(len(outlines), num_frames)
-
-
-def _split(edges: np.ndarray, counts: np.ndarray, pixels: int, lengths: Sequence[int]) -> list[Outline]:
+def _split(edges: np.ndarray, starts: np.ndarray, pixels: int, lengths: Sequence[int]) -> list[Outline]:
     """Outlines of tracks of ``lengths`` frames each, from the edges of all their masks."""
-    starts = counts.cumsum() - counts
-    areas = _areas(edges, starts, counts, pixels)
-    stops = np.append(starts, len(edges))
+    areas = _areas(edges, starts, pixels)
+    there = areas > 0
+    spans = np.stack([edges[starts[:-1]], edges[np.where(there, starts[1:] - 2, 0)]])
     outlines, first = [], 0
     for length in lengths:
         last = first + length
-        part = slice(stops[first], stops[last])
-        outlines.append(Outline(areas[first:last], edges[part], counts[first:last], first * pixels))
+        span = np.where(there[first:last], spans[:, first:last] - first * pixels, [[0], [-1]])
+        part = starts[first : last + 1]
+        outlines.append(Outline(areas[first:last], edges, part, span, first * pixels))
         first = last
     return outlines
 
 
-def _areas(edges: np.ndarray, starts: np.ndarray, counts: np.ndarray, pixels: int) -> np.ndarray:
+def _areas(edges: np.ndarray, starts: np.ndarray, pixels: int) -> np.ndarray:
     """Foreground pixels of each mask.
 
     Every second gap between edges is foreground where a mask starts at an even place, and
@@ -166,9 +174,10 @@ def _areas(edges: np.ndarray, starts: np.ndarray, counts: np.ndarray, pixels: in
     """
     gaps = np.zeros(len(edges) // 2 + 1, np.int64)
     np.subtract(edges[1::2], edges[: len(edges) // 2 * 2 : 2], out=gaps[:-1])
-    sums = np.add.reduceat(gaps, starts // 2) if len(starts) else gaps[:0]
+    begins = starts[:-1]
+    sums = np.add.reduceat(gaps, begins // 2) if len(begins) else gaps[:0]
     # The sum over no gap at all is one that numpy gets wrong.
-    return np.where(counts == 1, 0, np.where(starts % 2 == 0, sums, pixels - sums))
+    return np.where(np.diff(starts) == 1, 0, np.where(begins % 2 == 0, sums, pixels - sums))
 
 
 def _broken(rles: Sequence[RLE]) -> InputError:

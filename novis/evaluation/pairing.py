@@ -5,20 +5,20 @@ grow with the size of their masks.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import groupby, islice
 
 import numpy as np
 
 from novis.errors import InputError
-from novis.evaluation.overlaps import Outline, Overlaps, intersect, stack_areas, trace
+from novis.evaluation.overlaps import Overlaps, measure
 from novis.storage.results_json import check_track
 from novis.structures import Annotations, Instance, Track, Video
 
-# Tracks traced at once: enough to keep NumPy busy, few enough to stay in the processor's cache.
-_BATCH = 8
+# Tracks measured at once: their masks are in memory, with those of the video's instances.
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,15 @@ class Pairing:
 def pair(annotations: Annotations, tracks: Iterable[Track], source: str = "results") -> list[Pairing]:
     """Check every track against the annotations and measure how it overlaps the ground truth.
 
-    It is fastest where tracks of one video follow each other.
+    It is fastest where the tracks of a video follow each other.
 
     Args:
         annotations: with ground truth.
         tracks: predictions, in any order.
         source: what to call the predictions in a complaint.
+
+    Returns:
+        One pairing for each video, by ascending id.
 
     Raises:
         InputError: there is no ground truth, or a track has an unknown video or category,
@@ -72,78 +75,26 @@ def pair(annotations: Annotations, tracks: Iterable[Track], source: str = "resul
             f'{annotations.source}: holds no ground truth ("annotations" is null), so nothing can be '
             "scored; use the annotations of a training set or of a fold of it"
         )
-    truth = _truth(annotations)
-    outlines = lru_cache(maxsize=16)(lambda id_: truth[id_].outlines())
-    for id_, batch in _batches(_checked(tracks, annotations, source)):
-        truth[id_].add(batch, outlines(id_), source)
+    videos = {video.id: video for video in annotations.videos}
+    instances = defaultdict(list)
+    for instance in annotations.instances:
+        instances[instance.video_id].append(instance)
+    parts: dict[int, list[_Part]] = {id_: [] for id_ in sorted(videos)}
+    for id_, first, batch in _batches(_checked(tracks, annotations, source)):
+        parts[id_].append(_measured(batch, instances[id_], f"{source}: track", first))
     return [
-        truth[id_].paired(position, stack_areas(outlines(id_), truth[id_].video.length))
-        for position, id_ in enumerate(sorted(truth))
+        _joined(position, videos[id_], tuple(instances[id_]), found)
+        for position, (id_, found) in enumerate(parts.items())
     ]
 
 
-@dataclass
-class _Gathering:
-    """What is known of a video's tracks so far: counts of pixels, not masks."""
+@dataclass(frozen=True)
+class _Part:
+    """What is kept of some tracks of a video."""
 
-    video: Video
-    instances: list[Instance] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    categories: list[int] = field(default_factory=list)
-    areas: list[np.ndarray] = field(default_factory=list)
-    intersections: list[np.ndarray] = field(default_factory=list)
-
-    def outlines(self) -> list[Outline]:
-        """Those of the instances."""
-        return self._trace(self.instances)
-
-    def add(self, batch: Sequence[tuple[int, Track]], truth: Sequence[Outline], source: str) -> None:
-        """Measure some tracks against the outlines of the instances."""
-        tracks = [track for _, track in batch]
-        try:
-            found = self._trace(tracks)
-        except InputError:
-            self._name_broken(batch, source)
-            raise
-        instance_categories = [instance.category_id for instance in self.instances]
-        self.scores += [track.score for track in tracks]
-        self.categories += [track.category_id for track in tracks]
-        self.areas += [outline.areas for outline in found]
-        self.intersections += [
-            intersect(outline, truth, [category == track.category_id for category in instance_categories])
-            for track, outline in zip(tracks, found, strict=True)
-        ]
-
-    def paired(self, position: int, instance_areas: np.ndarray) -> Pairing:
-        """All tracks that were added, sorted by score."""
-        scores = np.array(self.scores, float)
-        order = np.argsort(-scores, kind="stable")
-        shape = (len(scores), len(self.instances), self.video.length)
-        overlaps = Overlaps(
-            np.array(self.areas, np.int64).reshape(shape[0], shape[2])[order],
-            instance_areas,
-            np.array(self.intersections, np.int32).reshape(shape)[order],
-        )
-        categories = np.array(self.categories, int)[order]
-        return Pairing(position, self.video, scores[order], categories, tuple(self.instances), overlaps)
-
-    def _trace(self, tracks: Sequence[Track | Instance]) -> list[Outline]:
-        return trace([track.segmentations for track in tracks], self.video.height, self.video.width)
-
-    def _name_broken(self, batch: Sequence[tuple[int, Track]], source: str) -> None:
-        """Raise for the first track of which a mask is broken, naming it."""
-        for number, track in batch:
-            try:
-                self._trace([track])
-            except InputError as error:
-                raise InputError(f"{source}: track {number}: {error}") from error
-
-
-def _truth(annotations: Annotations) -> dict[int, _Gathering]:
-    truth = {video.id: _Gathering(video) for video in annotations.videos}
-    for instance in annotations.instances or ():
-        truth[instance.video_id].instances.append(instance)
-    return truth
+    scores: list[float]
+    categories: list[int]
+    overlaps: Overlaps
 
 
 def _checked(tracks: Iterable[Track], annotations: Annotations, source: str) -> Iterator[tuple[int, Track]]:
@@ -157,8 +108,42 @@ def _checked(tracks: Iterable[Track], annotations: Annotations, source: str) -> 
         yield number, track
 
 
-def _batches(tracks: Iterable[tuple[int, Track]]) -> Iterator[tuple[int, list[tuple[int, Track]]]]:
-    """Successive tracks of one video, a few at once, with the video's id."""
+def _batches(tracks: Iterable[tuple[int, Track]]) -> Iterator[tuple[int, int, list[Track]]]:
+    """Successive tracks of one video, with its id and the number of the first."""
     for video_id, group in groupby(tracks, key=lambda numbered: numbered[1].video_id):
         while batch := list(islice(group, _BATCH)):
-            yield video_id, batch
+            yield video_id, batch[0][0], [track for _, track in batch]
+
+
+def _measured(tracks: Sequence[Track], instances: Sequence[Instance], place: str, first: int) -> _Part:
+    """Count the pixels of some tracks' masks; the first track has the number ``first``."""
+    num_frames = len(tracks[0].segmentations)
+    try:
+        overlaps = measure(tracks, instances, num_frames)
+    except InputError:
+        for number, track in enumerate(tracks, first):
+            _name_broken(track, f"{place} {number}")
+        raise
+    return _Part([track.score for track in tracks], [track.category_id for track in tracks], overlaps)
+
+
+def _name_broken(track: Track, place: str) -> None:
+    """Complain if a mask of this track is broken."""
+    try:
+        measure([track], [], len(track.segmentations))
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def _joined(position: int, video: Video, instances: tuple[Instance, ...], parts: Sequence[_Part]) -> Pairing:
+    """All tracks of a video, sorted by score; ties keep the order of the parts."""
+    scores = np.array([score for part in parts for score in part.scores], float)
+    categories = np.array([category for part in parts for category in part.categories], int)
+    order = np.argsort(-scores, kind="stable")
+    overlaps = [part.overlaps for part in parts] or [measure([], instances, video.length)]
+    joined = Overlaps(
+        np.concatenate([part.track_areas for part in overlaps])[order],
+        overlaps[0].instance_areas,
+        np.concatenate([part.intersections for part in overlaps])[order],
+    )
+    return Pairing(position, video, scores[order], categories[order], instances, joined)

@@ -129,7 +129,7 @@ def generate(folder: Path, num_videos: int, num_frames: int, num_categories: int
         for blob, label in zip(instances, labels, strict=True):
             annotations.append(annotation(len(annotations) + 1, video, label, blob.masks(0.0)))
         for number in range(30):
-            copied = number < 12
+            copied = number < 15
             blob = instances[number % 6] if copied else Blob(rng, num_frames)
             label = labels[number % 6] if copied else int(rng.integers(1, num_categories + 1))
             results.append(
@@ -164,7 +164,7 @@ class Blob:
 
     def __init__(self, rng: np.random.Generator, num_frames: int) -> None:
         self.rng = rng
-        self.radii = rng.uniform((70, 60), (200, 200))
+        self.radii = rng.uniform((60, 60), (190, 190))
         steps = rng.normal(0, 6, (num_frames, 2)).cumsum(0)
         self.centres = rng.uniform((200, 150), (WIDTH - 200, HEIGHT - 150)) + steps
         away = rng.integers(0, num_frames)

@@ -37,6 +37,26 @@ def test_only_the_best_masks_of_a_frame_count(most, monkeypatch):
     assert_equal(score(scene.annotations, scene.tracks), score_frames(scene, max_masks=most))
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "ranges"),
+    [
+        (31, 33, ["small"]),
+        (32, 32, ["small", "medium"]),
+        (25, 41, ["medium"]),
+        (95, 97, ["medium"]),
+        (96, 96, ["medium", "large"]),
+        (13, 709, ["large"]),
+    ],
+)
+def test_sizes_are_those_of_coco(height, width, ranges):
+    """32^2 = 1,024 and 96^2 = 9,216 pixels belong to both ranges."""
+    truth = annotations(
+        [video(1, 1, (100, 710))], [instance(1, 1, 1, [box(0, 0, height, width, (100, 710))])]
+    )
+    metrics = score(truth, perfect(truth))
+    assert [name for name in ("small", "medium", "large") if metrics[f"AP_{name}"] is not None] == ranges
+
+
 def test_linking_does_not_matter():
     left = [box(0, column, 3, 2) for column in (0, 2, 4, 6)]
     right = [box(5, column, 3, 2) for column in (6, 4, 2, 0)]

@@ -27,9 +27,12 @@ def test_a_prediction_takes_its_best_free_instance():
     assert outcome([[0.9, 0.6], [0.8, 0.4]]) == [TRUE_POSITIVE, UNMATCHED]
 
 
-def test_of_equal_instances_the_last_is_taken():
-    """Were it the first, the second prediction would find its only instance taken."""
-    assert outcome([[0.7, 0.7], [0.9, 0.2]]) == [TRUE_POSITIVE, TRUE_POSITIVE]
+@pytest.mark.parametrize("num_instances", [2, 3, 17, 40])
+def test_of_equal_instances_the_last_is_taken(num_instances):
+    """So it is gone for a second prediction that has no other."""
+    equal, last = [0.7] * num_instances, [0.0] * (num_instances - 1) + [0.9]
+    assert outcome([equal, last]) == [TRUE_POSITIVE, UNMATCHED]
+    assert outcome([equal, last[::-1]]) == [TRUE_POSITIVE, TRUE_POSITIVE]
 
 
 def test_a_regular_instance_goes_before_a_better_ignored_one():

@@ -12,7 +12,7 @@ from tests.evaluation.brute_force import assert_equal, score_tracks
 from tests.evaluation.builders import annotations, box, instance, perfect, random_scene, track, video
 from tests.evaluation.images import image_stats
 
-BIG = (300, 260)
+BIG = (300, 280)
 
 
 def score(truth, tracks):
@@ -127,6 +127,26 @@ def test_categories_without_ground_truth_are_left_out():
     metrics = score(truth, tracks)
     assert metrics["AP"] == 1
     assert metrics["per_category"] == {"category 1": 1.0, "category 2": None}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "ranges"),
+    [
+        (127, 129, ["small"]),
+        (128, 128, ["small", "medium"]),
+        (113, 145, ["medium"]),
+        (255, 257, ["medium"]),
+        (256, 256, ["medium", "large"]),
+        (241, 272, ["large"]),
+    ],
+)
+def test_a_mean_area_on_a_limit_belongs_to_both_ranges(height, width, ranges):
+    """128^2 = 16,384 and 256^2 = 65,536 pixels; frames without a mask do not count."""
+    masks = [box(0, 0, height, width, BIG), None]
+    truth = annotations([video(1, 2, BIG)], [instance(1, 1, 1, masks)])
+    metrics = score(truth, perfect(truth))
+    assert [name for name in ("small", "medium", "large") if metrics[f"AP_{name}"] == 1] == ranges
+    assert [name for name in ("small", "medium", "large") if metrics[f"AP_{name}"] is not None] == ranges
 
 
 def test_no_predictions_score_zero():
