@@ -75,7 +75,7 @@ def compressed(segmentation: Any, height: int, width: int) -> RLE | None:
     """
     if segmentation is None or segmentation == []:
         return None
-    if isinstance(segmentation, Mapping):
+    if isinstance(segmentation, dict):
         return _compressed_runs(segmentation, height, width)
     if isinstance(segmentation, list):
         return _compressed_polygons(segmentation, height, width)

@@ -47,16 +47,14 @@ def match(
     for d in contenders:
         within = (ious[:, d, None, None, :] >= thresholds[:, None]) & (free | crowd)
         choice = np.where(within, preference[:, d, None, None, :] + bonus, -1)
-        best = choice.argmax(-1)[..., None]
-        value = np.take_along_axis(choice, best, -1)
-        outcome[..., d] = np.select([value >= num_instances, value >= 0], [TRUE_POSITIVE, IGNORED])[..., 0]
-        np.put_along_axis(free, best, np.take_along_axis(free, best, -1) & (value < 0), -1)
+        best = choice.max(-1)
+        matched = best >= 0
+        outcome[..., d] = np.where(best >= num_instances, TRUE_POSITIVE, IGNORED) * matched
+        # No two instances have the same rank, so only one is the best.
+        free &= (choice != best[..., None]) | ~matched[..., None]
     return outcome
 
 
 def _preference(ious: np.ndarray) -> np.ndarray:
     """Rank of each instance in the eyes of each prediction: 0 is the worst, ties go to the last."""
-    order = ious.argsort(axis=-1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(ious.shape[-1]), order.shape), -1)
-    return ranks
+    return ious.argsort(axis=-1, kind="stable").argsort(axis=-1)

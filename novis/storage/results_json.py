@@ -243,23 +243,25 @@ def _segmentations(value: Any, place: str, check_runs: bool) -> tuple[RLE | None
     if not isinstance(value, list):
         raise InputError(f"{place}: 'segmentations' must be a list with an RLE or null for each frame")
     present = [frame for frame, rle in enumerate(value) if rle is not None]
-    for frame in present:
-        if not _is_rle(value[frame]):
-            raise InputError(
-                f"{place}, frame {frame}: must be null or a compressed RLE "
-                '{"size": [height, width], "counts": text}'
-            )
+    if not _are_rles([value[frame] for frame in present]):
+        frame = next(frame for frame in present if not _are_rles([value[frame]]))
+        raise InputError(
+            f"{place}, frame {frame}: must be null or a compressed RLE "
+            '{"size": [height, width], "counts": text}'
+        )
     broken = first_broken([value[frame] for frame in present]) if check_runs else None
     if broken is not None:
         raise InputError(f"{place}, frame {present[broken[0]]}: the RLE {broken[1]}")
     return tuple(value)
 
 
-def _is_rle(value: Any) -> bool:
-    if type(value) is not dict or type(value.get("counts")) is not str:
+def _are_rles(values: list[Any]) -> bool:
+    """Whether all have the form of a compressed RLE; without a loop, for there are many."""
+    if not set(map(type, values)) <= {dict}:
         return False
-    size = value.get("size")
-    if type(size) is not list or len(size) != 2:
+    sizes = [value.get("size") for value in values]
+    if not set(map(type, sizes)) <= {list} or not set(map(len, sizes)) <= {2}:
         return False
-    height, width = size
-    return type(height) is type(width) is int and height > 0 and width > 0
+    sides = [side for size in sizes for side in size]
+    counts = [value.get("counts") for value in values]
+    return set(map(type, sides)) <= {int} and min(sides, default=1) > 0 and set(map(type, counts)) <= {str}
