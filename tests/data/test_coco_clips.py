@@ -10,14 +10,14 @@ from novis.data.coco_clips import ClipMixture, CocoClipDataset
 from novis.data.transforms import ClipAugmentation, Crop
 from novis.structures import Annotations, Category, Instance, Video
 
-HEIGHT, WIDTH = 60, 80
+HEIGHT, WIDTH = 70, 90
 STILL = ClipAugmentation(flip=0.0, short_sides=(), crop=None)
 MOVING = ClipAugmentation(flip=0.0, short_sides=(), crop=Crop(1.0, (60,), (30, 30)))
 
 
 @pytest.fixture
 def image(tmp_path):
-    """One image: a bright square, which is also its only mask, beside a crowd."""
+    """One image: a bright square left of the middle, which is also its only mask, and a crowd."""
     mask = np.zeros((1, HEIGHT, WIDTH), bool)
     mask[0, 20:40, 30:50] = True
     picture = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
@@ -39,10 +39,10 @@ def samples(image, clip_length, augmentation, count=40, **options):
 
 
 def test_a_sample_has_the_layout_of_video_clips(image):
-    (sample,) = samples(image, 3, {"short_sides": [45], "crop": None}, count=1)
-    assert sample["frames"].shape == (3, 3, 45, 60)
+    (sample,) = samples(image, 3, {"short_sides": [35], "crop": None}, count=1)
+    assert sample["frames"].shape == (3, 3, 35, 45)
     assert sample["frames"].dtype == torch.uint8
-    assert sample["masks"].shape == (1, 3, 45, 60)
+    assert sample["masks"].shape == (1, 3, 35, 45)
     assert sample["masks"].dtype == torch.bool
     # The category of id 5 comes second of the sorted ids; the crowd is left out.
     assert sample["labels"].tolist() == [1]
@@ -96,11 +96,11 @@ def test_outside_the_image_is_black(image):
 
 
 def test_the_crop_moves_in_a_straight_line(image):
-    # A crop of 50 x 50 always holds the whole square.
-    augmentation = ClipAugmentation(flip=0.0, short_sides=(), crop=Crop(1.0, (60,), (50, 50)))
+    # A crop of 60 x 60 always holds the whole square.
+    augmentation = ClipAugmentation(flip=0.0, short_sides=(), crop=Crop(1.0, (70,), (60, 60)))
     ways = []
     for sample in samples(image, 5, augmentation, max_angle=0.0):
-        assert sample["frames"].shape[2:] == (50, 50)
+        assert sample["frames"].shape[2:] == (60, 60)
         assert sample["masks"].sum(dim=(2, 3)).tolist() == [[400] * 5]
         steps = np.diff([np.argwhere(mask)[0] for mask in sample["masks"][0].numpy()], axis=0)
         assert np.ptp(steps, axis=0).max() <= 1
