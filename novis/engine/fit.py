@@ -1,6 +1,7 @@
 """Fitting a network: a configuration and any source of clips become a checkpoint."""
 
 import fcntl
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -44,16 +45,18 @@ def fit(
     work: Path | None = None,
     workers: int = 0,
     validate: Validate | None = None,
+    half: bool = False,
 ) -> None:
     """Train the model of ``config`` on ``dataset[entry]`` for the entries of ``schedule``.
 
-    Writes the checkpoint ``output`` with its provenance, and beside it the resolved
-    configuration as ``config.json``.
+    Writes the checkpoint ``output`` with its provenance, and the provenance alone as
+    ``training.json`` beside it. With ``half`` the weights are rounded to float16: enough to
+    start from, in half the space.
     """
     work = work or output.parent / "work"
     work.mkdir(parents=True, exist_ok=True)
     with _alone(work):
-        _fit(config, categories, dataset, schedule, output, init, work, workers, validate)
+        _fit(config, categories, dataset, schedule, output, init, work, workers, validate, half)
 
 
 def _fit(
@@ -66,6 +69,7 @@ def _fit(
     work: Path,
     workers: int,
     validate: Validate | None,
+    half: bool,
 ) -> None:
     config.model.instance_decoder.num_classes = len(categories)
     provenance = {
@@ -95,7 +99,10 @@ def _fit(
             "incidents": dict(loop.incidents) | {"skipped_steps": runner.optim_wrapper.skipped_steps},
             "torch": str(torch.__version__),
         }
-        write_checkpoint(output, {"state_dict": bare(runner.model).state_dict(), "meta": meta})
+        weights = bare(runner.model).state_dict()
+        if half:
+            weights = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
+        write_checkpoint(output, {"state_dict": weights, "meta": meta})
         write_json(output.with_name("training.json"), meta | {"sha256": sha256(output)}, indent=2)
 
 
@@ -161,8 +168,8 @@ def _runner(
             "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}],
         },
         randomness={"seed": training.seed},
-        experiment_name="novis",
-        cfg=Config({"experiment_name": "novis"}),
+        # mmengine shares its visualizer between runs of one name that start in the same second.
+        experiment_name=f"novis_{hashlib.sha256(str(work.resolve()).encode()).hexdigest()[:8]}",
     )
 
 

@@ -21,6 +21,7 @@ def pretrain(
     work: Path | None = None,
     workers: int = 0,
     threads: int | None = None,
+    half: bool = False,
 ) -> None:
     """Train a network on generated still images, each seen once.
 
@@ -33,6 +34,7 @@ def pretrain(
         work: folder for the state of the running training
         workers: processes that render images
         threads: CPU threads of the network
+        half: round the weights to float16, half the space, enough to start from
     """
     use_threads(threads)
     resolved = configuration.load(config)
@@ -40,16 +42,8 @@ def pretrain(
     images = GeneratedImages(ShapesImages(source, seed))
     names = CATEGORY_NAMES[: source.num_categories]
     categories = [Category(number, name) for number, name in enumerate(names, 1)]
-    fit(
-        resolved,
-        categories,
-        images,
-        EndlessSchedule(resolved.training.batch_size),
-        output,
-        init,
-        work,
-        workers,
-    )
+    schedule = EndlessSchedule(resolved.training.batch_size)
+    fit(resolved, categories, images, schedule, output, init, work, workers, half=half)
 
 
 class GeneratedImages(Dataset):

@@ -25,6 +25,8 @@ def test_a_network_is_pretrained_on_images_of_the_settings(tmp_path):
         tmp_path / "config.json", clip_length=1, temporal_encoding="none", iterations=1
     )
     settings = {"frame_size": [32, 64], "num_categories": 4}
-    pretrain(config, tmp_path / "checkpoint.pth", seed=3, settings=settings)
-    meta = read_checkpoint(tmp_path / "checkpoint.pth")["meta"]
+    pretrain(config, tmp_path / "checkpoint.pth", seed=3, settings=settings, half=True)
+    content = read_checkpoint(tmp_path / "checkpoint.pth")
+    assert content["state_dict"]["instance_decoder.query_feat.weight"].dtype == torch.float16
+    meta = content["meta"]
     assert [c["name"] for c in meta["categories"]] == ["disc", "triangle", "cross", "star"]

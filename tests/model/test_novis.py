@@ -92,7 +92,9 @@ def test_every_parameter_of_the_small_network_learns():
     losses = network(clips, targets, "loss")
     sum(losses.values()).backward()
     assert torch.isfinite(torch.stack(list(losses.values()))).all()
-    for name, parameter in network.named_parameters():
+    learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    assert {name.split(".")[0] for name in learning} == {"backbone", "pixel_decoder", "instance_decoder"}
+    for name, parameter in learning.items():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
 

@@ -7,6 +7,8 @@ from snakemake.utils import validate
 
 from novis import experiment
 
+# `--config pretrain=true` gives a string.
+config["pretrain"] = str(config.get("pretrain", False)).lower() == "true"
 validate(config, "../schemas/config.schema.yaml")
 
 RESULTS = config["results"]

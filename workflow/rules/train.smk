@@ -19,6 +19,28 @@ def initial_weights(wildcards):
     return model["init"] or []
 
 
+def mixed_with(key):
+    """A file or folder of the still images that the wildcard's data set is mixed with, if it is."""
+
+    def path(wildcards):
+        mixed = config["datasets"][wildcards.dataset].get("mixed_with")
+        # A folder is as new as its last entry, which says nothing of a training.
+        return ancient(str(Path(config["data_root"]) / mixed[key])) if mixed else []
+
+    return path
+
+
+def image_options(wildcards, input):
+    """The options of novis train for them."""
+    mixed = config["datasets"][wildcards.dataset].get("mixed_with")
+    if not mixed:
+        return ""
+    return (
+        f"--images {input.images} --image-annotations {input.image_annotations} "
+        f"--category-map {mixed['category_map']}"
+    )
+
+
 rule configure:
     # The frozen experiment of a training: what was configured when it was planned.
     output:
@@ -40,6 +62,8 @@ rule train:
         train=videos("train"),
         valid=videos("valid"),
         init=initial_weights,
+        images=mixed_with("images"),
+        image_annotations=mixed_with("annotations"),
     output:
         checkpoint=f"{TRAINING}/checkpoint.pth",
         provenance=f"{TRAINING}/training.json",
@@ -56,12 +80,13 @@ rule train:
         version=experiment.VERSIONS["train"],
         frames=frames,
         init=lambda w, input: f"--init {input.init}" if input.init else "",
+        images=image_options,
         # Not an output: the state of an interrupted training must survive a failed job.
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
         "novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
-        "--videos {input.train} --validation-videos {input.valid} {params.init} --work {params.work} "
-        "--threads {threads} --output {output.checkpoint} 2> {log}"
+        "--videos {input.train} --validation-videos {input.valid} {params.init} {params.images} "
+        "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
 
 
 rule configure_pretraining:
@@ -99,11 +124,9 @@ rule pretrain:
         version=experiment.VERSIONS["train"],
         seed=lambda w: config["models"][w.model]["pretraining"]["seed"],
         settings=lambda w: settings(
-            config["datasets"][config["models"][w.model]["pretraining"]["dataset"]][
-                "generate"
-            ]["settings"]
+            config["models"][w.model]["pretraining"]["settings"]
         ),
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
         "novis pretrain --config {input} --seed {params.seed} --settings {params.settings} "
-        "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
+        "--half --work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
