@@ -1,0 +1,389 @@
+import hashlib
+import re
+import socket
+
+import pytest
+
+from novis.data.downloads import partial as partial_module
+from novis.data.downloads.checksums import Checksum, record_path
+from novis.data.downloads.patience import Patience
+from novis.data.downloads.transfer import fetch
+from novis.errors import InputError
+from tests.data.downloads.server import chunked, fail, page, reset, serve
+
+QUOTA = (
+    "<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head>"
+    "<body>Too many users have viewed or downloaded this file recently.</body></html>"
+)
+LOGIN = "<html><head><title>Sign in - Example</title></head><body><form>Password</form></body></html>"
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "data" / "file.bin"
+
+
+def md5(content):
+    return Checksum("md5", hashlib.md5(content).hexdigest())
+
+
+def ranges(server):
+    return [request.get("Range") for request in server.requests]
+
+
+def left_over(target):
+    """What lies beside the target, but for the record."""
+    names = {path.name for path in target.parent.iterdir()} if target.parent.exists() else set()
+    return names - {target.name, record_path(target).name}
+
+
+def test_a_file_arrives_whole(server, target, patience, waits):
+    fetch(server.url, target, md5(server.content), len(server.content), patience)
+    assert target.read_bytes() == server.content
+    assert (len(server.requests), waits, left_over(target)) == (1, [], set())
+
+
+def test_an_empty_file_is_a_file(server, target, patience):
+    server.content = b""
+    fetch(server.url, target, None, 0, patience)
+    assert target.read_bytes() == b""
+
+
+def test_a_broken_connection_goes_on_where_it_stopped(server, target, patience, waits):
+    server.script = [serve(sent=30_000), serve(sent=50_000, then=reset), serve()]
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == server.content
+    assert len(server.requests) == 3
+    assert ranges(server)[1] == "bytes=30000-"
+    # A reset may cost bytes that were sent but not read.
+    third = int(re.fullmatch(r"bytes=(\d+)-", ranges(server)[2])[1])
+    assert 30_000 <= third <= 80_000
+    assert server.requests[1]["If-Range"] == '"one"'
+    assert left_over(target) == set()
+
+
+def test_compression_on_the_way_is_not_asked_for(server, target, patience):
+    fetch(server.url, target, None, None, patience)
+    assert server.requests[0]["Accept-Encoding"] == "identity"
+
+
+def test_stored_bytes_are_kept_as_they_are(server, target, patience):
+    # Servers say of a stored .tar.gz that it is encoded.
+    server.headers["Content-Encoding"] = "gzip"
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == server.content
+
+
+def test_an_interrupted_run_is_continued_by_the_next(server, target, patience):
+    server.script = [serve(sent=10_000)] + [fail(503)] * 3
+    with pytest.raises(InputError, match=r"503.*gave up after 4 attempts.*what has come so far is kept"):
+        fetch(server.url, target, None, None, patience)
+    assert not target.exists()
+    assert left_over(target) == {".file.bin.part", ".file.bin.part.json"}
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server)[-1] == "bytes=10000-"
+    assert target.read_bytes() == server.content
+
+
+def test_the_parts_of_another_address_are_not_continued(server, target, patience):
+    server.script = [serve(sent=10_000)] + [fail(503)] * 3
+    with pytest.raises(InputError):
+        fetch(server.url, target, None, None, patience)
+    fetch(server.url + "?other", target, None, None, patience)
+    assert ranges(server)[-1] is None
+
+
+@pytest.mark.parametrize("journal", [b"", b"[]", b'{"url": 1}', b"\xff\xfe", b"{"])
+def test_a_damaged_journal_means_a_new_start(server, target, patience, journal):
+    target.parent.mkdir()
+    target.with_name(".file.bin.part").write_bytes(b"wrong" * 100)
+    target.with_name(".file.bin.part.json").write_bytes(journal)
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == server.content
+
+
+def test_a_server_without_ranges_is_read_from_the_start(server, target, patience):
+    server.script = [serve(sent=30_000), serve(ignore_range=True)]
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server) == [None, "bytes=30000-"]
+    assert target.read_bytes() == server.content
+
+
+def test_a_server_without_ranges_that_always_breaks_off_is_given_up(server, target, patience):
+    server.script = [serve(sent=30_000, ignore_range=True) for _ in range(50)]
+    with pytest.raises(InputError, match="ended after 30,000 of 102,400 bytes; gave up after 4 attempts"):
+        fetch(server.url, target, None, None, patience)
+    # The first attempt brought something new, the four that follow did not get farther.
+    assert len(server.requests) == 4
+
+
+def test_progress_renews_the_patience(server, target, patience):
+    server.script = [serve(sent=10_000) for _ in range(9)]
+    fetch(server.url, target, None, None, patience)
+    assert len(server.requests) == 10
+    assert target.read_bytes() == server.content
+
+
+@pytest.mark.parametrize("ignore_if_range", [False, True])
+def test_a_file_that_changed_between_attempts_is_fetched_anew(server, target, patience, ignore_if_range):
+    def replaced(handler, server):
+        server.content, server.headers = b"new" * 9_000, {"ETag": '"two"'}
+        serve(ignore_if_range=ignore_if_range)(handler, server)
+
+    server.script = [serve(sent=20_000), replaced]
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == b"new" * 9_000
+
+
+def test_a_change_of_the_same_size_is_noticed_by_the_date(server, target, patience):
+    server.headers = {"Last-Modified": "Tue, 01 Nov 2022 10:00:00 GMT"}
+
+    def replaced(handler, server):
+        server.content = server.content[::-1]
+        server.headers = {"Last-Modified": "Wed, 02 Nov 2022 10:00:00 GMT"}
+        serve()(handler, server)
+
+    server.script = [serve(sent=20_000), replaced]
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == bytes(range(256))[::-1] * 400
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"weak"'}, {"ETag": 'W/"weak"', "Last-Modified": "x"}])
+def test_without_a_validator_or_a_checksum_a_file_must_come_in_one_piece(server, target, patience, headers):
+    server.headers = headers
+    server.script = [serve(sent=20_000)]
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server) == [None, None]
+    assert target.read_bytes() == server.content
+
+
+def test_without_a_validator_a_checksum_allows_to_go_on(server, target, patience):
+    server.headers = {}
+    server.script = [serve(sent=20_000)]
+    fetch(server.url, target, md5(server.content), None, patience)
+    assert ranges(server) == [None, "bytes=20000-"]
+    assert target.read_bytes() == server.content
+
+
+def test_pieces_of_two_files_are_noticed_and_fetched_anew(server, target, patience):
+    server.headers = {}
+    right = server.content
+
+    def older(handler, server):
+        server.content = right[::-1]
+        serve(sent=20_000)(handler, server)
+        server.content = right
+
+    server.script = [older]
+    fetch(server.url, target, md5(right), None, patience)
+    assert ranges(server) == [None, "bytes=20000-", None]
+    assert target.read_bytes() == right
+
+
+def test_a_wrong_file_is_refused_and_not_kept(server, target, patience):
+    with pytest.raises(InputError, match=r"file\.bin: its MD5 is [0-9a-f]{32}, not 3c8ec9 as published"):
+        fetch(server.url, target, Checksum("md5", "3c8ec9"), None, patience)
+    assert len(server.requests) == 1
+    assert left_over(target) == set()
+    assert not target.exists()
+
+
+def test_the_start_of_a_checksum_is_enough(server, target, patience):
+    fetch(server.url, target, Checksum("md5", hashlib.md5(server.content).hexdigest()[:6]), None, patience)
+    assert target.exists()
+
+
+def test_another_content_than_the_first_is_refused(server, target, patience):
+    fetch(server.url, target, None, None, patience)
+    target.unlink()
+    server.content = server.content[::-1]
+    with pytest.raises(InputError, match=r"not the file that came first.*delete .*file\.bin\.sha256"):
+        fetch(server.url, target, None, None, patience)
+    assert not target.exists()
+    record_path(target).unlink()
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == server.content
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 599])
+def test_a_server_that_is_busy_is_asked_again(server, target, patience, waits, status):
+    server.script = [fail(status), fail(status)]
+    fetch(server.url, target, None, None, patience)
+    assert waits == [1, 2]
+    assert target.read_bytes() == server.content
+
+
+def test_waiting_grows_to_its_limit(server, target, waits):
+    server.script = [fail(503) for _ in range(20)]
+    patience = Patience(attempts=8, first_wait=2, longest_wait=20, sleep=waits.append)
+    with pytest.raises(InputError, match="gave up after 8"):
+        fetch(server.url, target, None, None, patience)
+    assert waits == [2, 4, 8, 16, 20, 20, 20]
+
+
+def test_a_server_is_given_the_time_it_asks_for(server, target, patience, waits):
+    server.script = [fail(429, Retry_After="17"), fail(503, Retry_After="0"), fail(503, Retry_After="soon")]
+    fetch(server.url, target, None, None, patience)
+    assert waits == [17, 2, 4]
+
+
+def test_a_server_that_asks_for_hours_is_left_alone(server, target, patience, waits):
+    server.script = [fail(429, Retry_After="7200")]
+    with pytest.raises(InputError, match=r"429 .*asks to wait 7200 s\. Run again then"):
+        fetch(server.url, target, None, None, patience)
+    assert (waits, len(server.requests)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, "sign in"),
+        (403, "sign in"),
+        (404, "not there any more"),
+        (410, "not there any more"),
+        (418, "browser"),
+    ],
+)
+def test_a_closed_door_is_not_knocked_at_again(server, target, patience, waits, status, advice):
+    server.script = [fail(status)]
+    with pytest.raises(InputError, match=rf"answers {status} .*{advice}.*belongs at .*file\.bin"):
+        fetch(server.url, target, None, None, patience)
+    assert (waits, len(server.requests)) == ([], 1)
+
+
+def test_a_quota_page_is_no_file(server, target, patience):
+    server.script = [page(QUOTA)]
+    with pytest.raises(
+        InputError, match=r"web page \('Google Drive - Quota exceeded'\).*after a day.*belongs at"
+    ):
+        fetch(server.url, target, None, None, patience)
+    assert left_over(target) == set()
+
+
+def test_a_page_that_calls_itself_a_file_is_no_file(server, target, patience):
+    server.script = [page("\n  " + LOGIN, content_type="application/zip")]
+    with pytest.raises(InputError, match=r"web page \('Sign in - Example'\).*sign in with a browser"):
+        fetch(server.url, target, None, 102_400, patience)
+    assert not target.exists()
+
+
+def test_a_quota_page_costs_nothing_of_what_had_come(server, target, patience):
+    server.script = [serve(sent=60_000), page(QUOTA)]
+    with pytest.raises(InputError, match="Quota exceeded"):
+        fetch(server.url, target, None, None, patience)
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server)[-1] == "bytes=60000-"
+    assert target.read_bytes() == server.content
+
+
+def test_more_announced_than_there_is_ends(server, target, patience):
+    server.script = [serve(claim=200_000, ignore_range=True) for _ in range(20)]
+    with pytest.raises(InputError, match="ended after 102,400 of 200,000 bytes; gave up"):
+        fetch(server.url, target, None, None, patience)
+    assert not target.exists()
+
+
+def test_more_announced_than_there_is_ends_with_ranges_too(server, target, patience):
+    server.script = [serve(claim=200_000) if i % 2 == 0 else serve() for i in range(20)]
+    with pytest.raises(InputError, match="gave up after 4 attempts"):
+        fetch(server.url, target, None, None, patience)
+    assert not target.exists()
+
+
+def test_less_announced_than_there_is_fails_against_the_known_size(server, target, patience):
+    server.script = [serve(claim=50_000)]
+    with pytest.raises(InputError, match="announces 50,000 bytes, but the file has 102,400"):
+        fetch(server.url, target, None, len(server.content), patience)
+    assert not target.exists()
+
+
+def test_less_announced_than_there_is_fails_against_the_checksum(server, target, patience):
+    server.script = [serve(claim=50_000), serve(claim=50_000)]
+    with pytest.raises(InputError, match="MD5"):
+        fetch(server.url, target, md5(server.content), None, patience)
+    assert not target.exists()
+
+
+def test_a_length_that_is_no_number_is_survived(server, target, patience, waits):
+    server.script = [serve(claim="plenty")]
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == server.content
+
+
+def test_chunks_arrive_whole(server, target, patience):
+    server.script = [chunked()]
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == server.content
+
+
+def test_broken_off_chunks_are_continued(server, target, patience):
+    server.script = [chunked(sent=30_000)]
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server)[1] == "bytes=30000-"
+    assert target.read_bytes() == server.content
+
+
+def test_more_chunks_than_the_file_has_are_stopped(server, target, patience):
+    server.script = [chunked() for _ in range(10)]
+    with pytest.raises(InputError, match="sent more than 50,000 bytes"):
+        fetch(server.url, target, None, 50_000, patience)
+    assert not target.exists()
+
+
+def test_a_silent_server_is_asked_again(server, target, waits):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/file.bin"
+        with pytest.raises(InputError, match="no answer in time; gave up after 2"):
+            fetch(url, target, None, None, Patience(attempts=2, timeout=0.05, sleep=waits.append))
+    assert waits == [1]
+
+
+def test_a_server_that_is_down_is_named(server, target, patience, waits):
+    server.close()
+    try:
+        with pytest.raises(
+            InputError, match=rf"{server.url}: the connection failed \(.*refused.*gave up after 4"
+        ):
+            fetch(server.url, target, None, None, patience)
+    finally:
+        server.__init__()
+    assert waits == [1, 2, 4]
+
+
+@pytest.mark.parametrize("url", ["file.zip", "ftp://127.0.0.1/file.zip", "http://"])
+def test_a_wrong_address_is_the_users_error(target, patience, url):
+    with pytest.raises(InputError, match="is no address to download from"):
+        fetch(url, target, None, None, patience)
+
+
+def test_endless_redirection_is_refused(server, target, patience):
+    server.script = [fail(302, Location="/file.bin") for _ in range(40)]
+    with pytest.raises(InputError, match=r"is no address to download from .*redirects"):
+        fetch(server.url, target, None, None, patience)
+
+
+def test_a_redirection_is_followed(server, target, patience):
+    server.script = [fail(302, Location="/elsewhere.bin")]
+    fetch(server.url, target, None, None, patience)
+    assert server.paths == ["/file.bin", "/elsewhere.bin"]
+    assert target.read_bytes() == server.content
+
+
+def test_a_file_that_cannot_fit_is_not_begun(server, target, patience, monkeypatch):
+    usage = type("Usage", (), {"free": 1_000})
+    monkeypatch.setattr(partial_module.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(InputError, match="needs 102,400 bytes, but only 1,000 are free"):
+        fetch(server.url, target, None, None, patience)
+    assert left_over(target) == set()
+
+
+def test_a_whole_part_is_not_fetched_again(server, target, patience):
+    server.script = [serve(sent=50_000)] + [fail(503)] * 3
+    with pytest.raises(InputError):
+        fetch(server.url, target, None, None, patience)
+    # As a run leaves it that is killed between the last byte and the renaming.
+    target.with_name(".file.bin.part").write_bytes(server.content)
+    before = len(server.requests)
+    fetch(server.url, target, None, None, patience)
+    assert len(server.requests) == before
+    assert target.read_bytes() == server.content
