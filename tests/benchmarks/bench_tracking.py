@@ -12,12 +12,13 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from novis.clips import clip_starts, overlap_lengths
-from novis.storage.clip_cache import ClipCacheWriter, categories_json
+from novis.storage.clip_cache import ClipCache, ClipCacheWriter, categories_json
 from novis.structures import Category, Video, VideoPrediction, encode_logits
 from novis.tracking.track import track
 
@@ -34,6 +35,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--videos", type=int, default=300)
+    parser.add_argument("--distinct", type=int, default=12, help="videos to draw; the rest are copies")
     parser.add_argument("--frames", type=int, default=70)
     parser.add_argument("--clip-length", type=int, default=4)
     parser.add_argument("--stride", type=int, default=2)
@@ -64,32 +66,48 @@ def run_tracker(cache: Path, options: argparse.Namespace) -> None:
     settings = {"kind": options.only}
     track(cache, output, settings, options.stride, options.top_k, workers=options.workers)
     wall = time.perf_counter() - begin
-    # getrusage would count what the parent held when it forked.
+    # getrusage would count as memory what the parent held when it forked.
     status = Path("/proc/self/status").read_text()
-    own = int(status.partition("VmHWM:")[2].split()[0]) / 1e6
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    own_peak = int(status.partition("VmHWM:")[2].split()[0]) / 1e6
+    own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime
     print(
-        f"{options.only}: wall {wall:.1f} s with {options.workers} workers, "
-        f"peak memory {own:.2f} GB + at most {largest:.2f} GB a worker, "
-        f"results {output.stat().st_size / 1e6:.0f} MB"
+        f"{options.only}: wall {wall:.1f} s with {options.workers} workers, {cpu:.1f} s of processor time; "
+        f"peak memory {own_peak:.2f} GB + at most {workers.ru_maxrss / 1e6:.2f} GB a worker; "
+        f"results {output.stat().st_size / 1e6:.0f} MB",
+        flush=True,
     )
 
 
 def make_cache(path: Path, options: argparse.Namespace) -> None:
-    """Write a cache of drifting blobs and drifting embeddings, query order shuffled in every clip."""
+    """Write a cache of drifting blobs and drifting embeddings, query order shuffled in every clip.
+
+    Only ``--distinct`` videos are drawn; the others are copies of them, byte for byte.
+    """
     attributes = {
         "config": "benchmark",
         "checkpoint_sha256": "0" * 64,
         "clip_length": options.clip_length,
-        "starts": str(options.stride),
+        "starts": f"every{options.stride}",
         "min_size": min(INPUT_SIZE),
         "categories": categories_json([Category(i + 1, f"class {i + 1}") for i in range(NUM_CLASSES)]),
     }
-    with ClipCacheWriter(path, attributes) as writer:
-        for video_id in range(1, options.videos + 1):
+    drawn = path.with_name(f"distinct-{path.name}")
+    with ClipCacheWriter(drawn, attributes) as writer:
+        for video_id in range(1, options.distinct + 1):
             if video_id not in writer.finished:
                 writer.write(make_video(video_id, options))
         writer.finish()
+    with ClipCache(drawn) as source, ClipCacheWriter(path, attributes) as writer:
+        for video_id in range(1, options.videos + 1):
+            original = source.group((video_id - 1) % options.distinct + 1)
+            with writer.group(replace(source.video(original.attrs["id"]), id=video_id)) as group:
+                for name in original:
+                    original.copy(name, group)
+                for name in ("clip_length", "input_size", "padded_size"):
+                    group.attrs[name] = original.attrs[name]
+        writer.finish()
+    drawn.unlink()
 
 
 def make_video(video_id: int, options: argparse.Namespace) -> VideoPrediction:
