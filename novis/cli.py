@@ -24,6 +24,7 @@ from novis.errors import InputError
 
 # verb: (module, function, what it does)
 COMMANDS = {
+    "download": ("novis.data.downloads.stage", "download", "bring a public data set or checkpoint"),
     "shapes": ("novis.data.shapes.writing", "shapes", "generate the embedded benchmark"),
     "check-data": ("novis.data.check", "check_data", "look over a data set and name what is wrong with it"),
     "split": ("novis.data.splits", "split", "divide a training set into balanced folds"),
