@@ -52,10 +52,19 @@ rule split:
         "--fold {params.fold} --train {output.train} --valid {output.valid} 2> {log}"
 
 
-for name in set(config["datasets"]) - set(generated()):
+def brought():
+    """The data sets that no rule makes: neither generated nor downloaded."""
+    return [
+        name
+        for name in config["datasets"]
+        if name not in generated() and not config["datasets"][name]["downloads"]
+    ]
+
+
+for name in brought():
 
     rule:
-        # Nothing makes these data: say what was looked for, and where to get it.
+        # Say what was looked for, and where to get it.
         name:
             f"find_{name}"
         output:

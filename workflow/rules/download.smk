@@ -1,0 +1,87 @@
+# Public data and weights, one rule a file. What is there already is no rule's output:
+# it may be the user's own, and a rule that made it anew would first remove it.
+
+import json
+
+PUBLIC = json.loads(
+    (Path(workflow.basedir) / "novis/data/downloads/sources.json").read_text()
+)
+ROOTS = {"data": config["data_root"], "weights": "weights"}
+
+
+def public(group, name):
+    """The file or folder that a download ends in."""
+    if name not in PUBLIC[group]:
+        raise WorkflowError(
+            f"there is no '{name}' to download{experiment.nearest(name, PUBLIC[group])}"
+        )
+    source = PUBLIC[group][name]
+    return Path(ROOTS[group]) / source.get(
+        "provides", source.get("unpack_to", source["path"])
+    )
+
+
+def predecessors():
+    """What each download waits for: the files of a data set come one by one, the annotations last."""
+    before = {}
+    for name, dataset in config["datasets"].items():
+        *others, last = dataset["downloads"] or [None]
+        if last and str(public("data", last)) != candidates(name)[0]:
+            raise WorkflowError(
+                f"datasets.{name}: the last of 'downloads' must end in the first of 'annotations', "
+                f"{candidates(name)[0]}; '{last}' ends in {public('data', last)}"
+            )
+        before |= dict(zip(dataset["downloads"][1:], others))
+    return {name: str(public("data", other)) for name, other in before.items()}
+
+
+BEFORE = predecessors()
+
+for group, names in PUBLIC.items():
+    for name in names:
+        if not public(group, name).exists():
+
+            rule:
+                name:
+                    f"download_{name}"
+                input:
+                    BEFORE.get(name, []),
+                output:
+                    str(public(group, name))
+                    if public(group, name).suffix
+                    else directory(public(group, name)),
+                log:
+                    f"{LOGS}/download/{name}.log",
+                # Compute nodes often have no network.
+                localrule: True
+                params:
+                    name=name,
+                    root=ROOTS[group],
+                    terms=(
+                        "--accept-terms"
+                        if str(config["accept_terms"]).lower() == "true"
+                        else ""
+                    ),
+                shell:
+                    "novis download --name {params.name} --root {params.root} {params.terms} 2>&1 | tee {log} >&2"
+
+
+for name, model in config["models"].items():
+    if "official" in model and not Path(model["init"]).exists():
+
+        rule:
+            name:
+                f"convert_{name}"
+            input:
+                str(public("weights", model["official"])),
+            output:
+                model["init"],
+            log:
+                f"{LOGS}/convert/{name}.log",
+            resources:
+                mem_mb=4000,
+                runtime=30,
+            params:
+                model=model["file"],
+            shell:
+                "novis convert --source {input} --model {params.model} --output {output} 2> {log}"
