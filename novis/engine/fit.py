@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 from mmengine import dist
 from mmengine.config import Config
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from novis.engine.checkpoints import initialise, write_checkpoint
 from novis.engine.hooks import GradientHook, ResumeHook, ValidationHook, bare
-from novis.engine.loop import IterationSampler
+from novis.engine.loop import IterationSampler, ReportingDataset
 from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
 from novis.errors import InputError
 from novis.experiment import stage_code
@@ -181,4 +182,15 @@ def _loader(config: Config, dataset: Dataset, schedule: Any, workers: int) -> Da
             f"in micro-batches of {config.training.micro_batch}; change training.micro_batch or the processes"
         )
     sampler = IterationSampler(schedule, config.training.iterations, rank, world_size)
-    return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=list)
+    return DataLoader(
+        ReportingDataset(dataset),
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=list,
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    """OpenCV's threads and forked processes do not go together."""
+    cv2.setNumThreads(0)

@@ -19,11 +19,25 @@ import torch
 from mmengine import dist
 from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop, Runner
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from novis.errors import InputError
 from novis.model.structures import ClipTarget
 
 _LOG = logging.getLogger(__name__)
+
+
+class ReportingDataset(Dataset):
+    """A dataset whose bad input is an item: a worker process would wrap an exception in its traceback."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, entry: Any) -> dict[str, Any] | InputError:
+        try:
+            return self.dataset[entry]
+        except InputError as error:
+            return error
 
 
 class IterationSampler(Sampler[list[Any]]):
@@ -89,6 +103,9 @@ class ClipTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         for batch in self.dataloader:
+            for sample in batch:
+                if isinstance(sample, InputError):
+                    raise sample
             self.runner.model.train()
             self.run_iter(batch)
         self.runner.call_hook("after_train_epoch")
