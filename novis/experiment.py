@@ -26,7 +26,13 @@ VERSIONS = {"shapes": 1, "split": 1, "train": 1, "predict": 1}
 # edit of the code, but not of comments or layout, makes what they made again. The dear ones
 # (those of VERSIONS) only record it, so that a report can mark what other code has made.
 STAGES = {
-    "train": ("novis.model", "novis.engine.fit", "novis.data.clip_dataset", "novis.data.clip_sampler"),
+    "train": (
+        "novis.model",
+        "novis.engine.fit",
+        "novis.data.clip_dataset",
+        "novis.data.clip_sampler",
+        "novis.data.coco_clips",
+    ),
     "predict": ("novis.model", "novis.engine.streaming", "novis.engine.features"),
     "track": ("novis.tracking.track",),
     "evaluate": ("novis.evaluation.evaluate",),

@@ -1,14 +1,21 @@
-"""Training on a data set: its clips, its validation, one checkpoint."""
+"""Training on a data set: its clips, alone or mixed with still images, one checkpoint."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from mmengine.config import Config
 
 from novis import config as configuration
 from novis.data.annotations import read_annotations
 from novis.data.clip_dataset import ClipDataset
 from novis.data.clip_sampler import ClipSchedule
+from novis.data.coco import read_category_map, read_coco
+from novis.data.coco_clips import ClipMixture, CocoClipDataset
 from novis.data.splits import read_names
 from novis.engine.fit import fit, use_threads
 from novis.engine.validation import Validation
+from novis.errors import InputError
+from novis.structures import Category
 
 
 def train(
@@ -22,10 +29,15 @@ def train(
     work: Path | None = None,
     workers: int = 0,
     threads: int | None = None,
+    images: Path | None = None,
+    image_annotations: Path | None = None,
+    category_map: str | None = None,
 ) -> None:
     """Train a network on clips of T frames.
 
-    Run again after any interruption, it continues from its last saved state.
+    With images each clip is either of a video or made of an image, drawn by the
+    configuration's training.mixing_weights (CC+VIS). Run again after any interruption, it
+    continues from its last saved state.
 
     Args:
         config: the resolved configuration ('novis configure')
@@ -38,6 +50,9 @@ def train(
         work: folder for the state of the running training, logs and TensorBoard scalars
         workers: processes that load clips
         threads: CPU threads of the network; as many as torch chooses without it
+        images: the folder of the images to mix in
+        image_annotations: their JSON file, in COCO's layout
+        category_map: from their categories to the videos', such as coco_to_ovis, or a JSON file
     """
     use_threads(threads)
     settings = configuration.load(config)
@@ -50,6 +65,26 @@ def train(
         clip_length = settings.model.instance_decoder.clip_length
         validation = Validation(held_out, frames, clip_length, training.validation_size)
     dataset = ClipDataset(truth, frames, settings.model.instance_decoder.clip_length, training.augmentation)
-    schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed)
     categories = sorted(truth.categories, key=lambda category: category.id)
+    given = (images, image_annotations, category_map)
+    if any(given) and not all(given):
+        raise InputError("--images, --image-annotations and --category-map go together; give all or none")
+    if images:
+        stills = _still_clips(settings, images, image_annotations, category_map, categories)
+        dataset = ClipMixture([dataset, stills])
+    weights = training.get("mixing_weights")
+    schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed, weights)
     fit(settings, categories, dataset, schedule, output, init, work, workers, validation)
+
+
+def _still_clips(
+    settings: Config,
+    images: Path,
+    image_annotations: Path,
+    category_map: str,
+    categories: Sequence[Category],
+) -> CocoClipDataset:
+    """Clips made of images, in the categories and with the augmentation of the videos."""
+    stills = read_coco(image_annotations, read_category_map(category_map), categories)
+    clip_length = settings.model.instance_decoder.clip_length
+    return CocoClipDataset(stills, images, clip_length, settings.training.augmentation)

@@ -59,6 +59,24 @@ def test_a_mistake_in_a_configuration_is_named_before_anything_runs(checkout, ed
     assert "Job stats" not in text
 
 
+def test_images_beside_videos_reach_the_command(checkout, tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    config["datasets"]["tiny"]["mixed_with"] = {
+        "images": "coco/train2017",
+        "annotations": "coco/annotations/instances_train2017.json",
+        "category_map": "coco_to_ovis",
+    }
+    (tmp_path / "mixed.yaml").write_text(yaml.safe_dump(config))
+    _, text = checkout.planned("-p", "--configfile", str(tmp_path / "mixed.yaml"))
+    assert (
+        "--images data/coco/train2017 --image-annotations data/coco/annotations/instances_train2017.json "
+        "--category-map coco_to_ovis" in text
+    )
+    _, text = checkout.planned("-p", "--configfile", "config/tiny.yaml")
+    assert "novis train" in text
+    assert "--images" not in text
+
+
 def test_missing_data_are_told_with_what_was_looked_for_and_where_to_get_it(checkout):
     text = checkout.snakemake("-c1", "results/ovis/split/fold0_train.txt", check=False)
     assert "looked for data/ovis/annotations_train.json" in text

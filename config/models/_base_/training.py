@@ -20,6 +20,8 @@ training = dict(
         max_size=768,
         crop=dict(probability=0.5, short_sides=[400, 500, 600], sizes=[384, 600]),
     ),
+    # With images beside videos: how often a clip is of either, such as [1.0, 0.75]; equally often without it.
+    mixing_weights=None,
     log_interval=20,
     save_interval=500,
     save_minutes=10,
