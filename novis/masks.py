@@ -100,14 +100,14 @@ def run_lengths(counts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Run lengths of n count strings, background first.
 
     Returns:
-        All runs one after the other, int64, and the n + 1 offsets at which each string's begin.
+        All runs one after the other, int32, and the n + 1 offsets at which each string's begin.
 
     Raises:
         ValueError: a string is empty or no run-length code. Whether the runs suit a mask
             is not looked at.
     """
     if not counts:
-        return np.zeros(0, np.int64), np.zeros(1, np.int64)
+        return np.zeros(0, np.int32), np.zeros(1, np.int64)
     text = "".join(counts).encode("ascii")
     codes = np.frombuffer(text, np.uint8)
     ends = np.fromiter(map(len, counts), np.int64, len(counts)).cumsum()
@@ -117,7 +117,7 @@ def run_lengths(counts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("no run-length code: its last number is cut off")
     continued = np.flatnonzero(codes >= _CONTINUED)
     # One pass drops all but the last digit of each number and gives that its sign.
-    values = np.frombuffer(text.translate(_SIGNED_DIGITS, _CONTINUED_CHARACTERS), np.int8).astype(np.int64)
+    values = np.frombuffer(text.translate(_SIGNED_DIGITS, _CONTINUED_CHARACTERS), np.int8).astype(np.int32)
     _add_low_digits(values, codes[continued], continued)
     offsets = np.concatenate(([0], ends - np.searchsorted(continued, ends)))
     _undo_differences(values, offsets)
@@ -227,7 +227,10 @@ def _add_low_digits(values: np.ndarray, codes: np.ndarray, positions: np.ndarray
     places = np.arange(len(numbers)) - np.repeat(first, digits)
     low = np.add.reduceat((codes.astype(np.int64) - _CONTINUED) << (5 * places), first)
     chosen = numbers[first]
-    values[chosen] = (values[chosen] << (5 * digits)) + low
+    complete = (values[chosen].astype(np.int64) << (5 * digits)) + low
+    if np.abs(complete).max() > np.iinfo(np.int32).max:
+        raise ValueError("no run-length code: a number is too large")
+    values[chosen] = complete
 
 
 def _undo_differences(values: np.ndarray, offsets: np.ndarray) -> None:
@@ -245,6 +248,6 @@ def _undo_differences(values: np.ndarray, offsets: np.ndarray) -> None:
         begins = (starts + 1 - parity) // 2
         begins = begins[np.diff(begins, append=len(chain)) > 0]
         if len(begins) > 1:
-            reached = np.add.reduceat(chain, begins)
+            reached = np.add.reduceat(chain, begins, dtype=chain.dtype)
             chain[begins[1:]] -= reached[:-1]
         np.cumsum(chain, out=chain)

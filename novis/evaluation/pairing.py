@@ -8,17 +8,17 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from functools import lru_cache
 
 import numpy as np
 
 from novis.errors import InputError
-from novis.evaluation.overlaps import Overlaps, measure
+from novis.evaluation.overlaps import Overlaps, Truth, batch_size
 from novis.storage.results_json import check_track
 from novis.structures import Annotations, Instance, Track, Video
 
-# Tracks measured at once: their masks are in memory, with those of the video's instances.
-_BATCH = 64
+# Videos whose instances are kept at hand, in case their tracks come in turns.
+_TRUTHS = 16
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,13 @@ def pair(annotations: Annotations, tracks: Iterable[Track], source: str = "resul
     instances = defaultdict(list)
     for instance in annotations.instances:
         instances[instance.video_id].append(instance)
+    truths = lru_cache(_TRUTHS)(lambda id_: _truth(videos[id_], instances[id_]))
     parts: dict[int, list[_Part]] = {id_: [] for id_ in sorted(videos)}
-    for id_, first, batch in _batches(_checked(tracks, annotations, source)):
-        parts[id_].append(_measured(batch, instances[id_], f"{source}: track", first))
+    for batch in _batches(_checked(tracks, annotations, source)):
+        id_ = batch[0][1].video_id
+        parts[id_].append(_measured(batch, truths(id_), source))
     return [
-        _joined(position, videos[id_], tuple(instances[id_]), found)
+        _joined(position, videos[id_], tuple(instances[id_]), found or [_measured([], truths(id_), source)])
         for position, (id_, found) in enumerate(parts.items())
     ]
 
@@ -108,29 +110,39 @@ def _checked(tracks: Iterable[Track], annotations: Annotations, source: str) -> 
         yield number, track
 
 
-def _batches(tracks: Iterable[tuple[int, Track]]) -> Iterator[tuple[int, int, list[Track]]]:
-    """Successive tracks of one video, with its id and the number of the first."""
-    for video_id, group in groupby(tracks, key=lambda numbered: numbered[1].video_id):
-        while batch := list(islice(group, _BATCH)):
-            yield video_id, batch[0][0], [track for _, track in batch]
+def _batches(tracks: Iterable[tuple[int, Track]]) -> Iterator[list[tuple[int, Track]]]:
+    """Successive tracks of one video, a few at once."""
+    batch: list[tuple[int, Track]] = []
+    for number, track in tracks:
+        full = len(batch) == batch_size(len(track.segmentations))
+        if batch and (full or track.video_id != batch[0][1].video_id):
+            yield batch
+            batch = []
+        batch.append((number, track))
+    if batch:
+        yield batch
 
 
-def _measured(tracks: Sequence[Track], instances: Sequence[Instance], place: str, first: int) -> _Part:
-    """Count the pixels of some tracks' masks; the first track has the number ``first``."""
-    num_frames = len(tracks[0].segmentations)
+def _truth(video: Video, instances: Sequence[Instance]) -> Truth:
+    return Truth(instances, video.length, video.height, video.width)
+
+
+def _measured(numbered: Sequence[tuple[int, Track]], truth: Truth, source: str) -> _Part:
+    """Count the pixels of some tracks' masks; a complaint names the track."""
+    tracks = [track for _, track in numbered]
     try:
-        overlaps = measure(tracks, instances, num_frames)
+        overlaps = truth.measure(tracks)
     except InputError:
-        for number, track in enumerate(tracks, first):
-            _name_broken(track, f"{place} {number}")
+        for number, track in numbered:
+            _name_broken(track, truth, f"{source}: track {number}")
         raise
     return _Part([track.score for track in tracks], [track.category_id for track in tracks], overlaps)
 
 
-def _name_broken(track: Track, place: str) -> None:
+def _name_broken(track: Track, truth: Truth, place: str) -> None:
     """Complain if a mask of this track is broken."""
     try:
-        measure([track], [], len(track.segmentations))
+        truth.measure([track])
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
 
@@ -140,10 +152,9 @@ def _joined(position: int, video: Video, instances: tuple[Instance, ...], parts:
     scores = np.array([score for part in parts for score in part.scores], float)
     categories = np.array([category for part in parts for category in part.categories], int)
     order = np.argsort(-scores, kind="stable")
-    overlaps = [part.overlaps for part in parts] or [measure([], instances, video.length)]
     joined = Overlaps(
-        np.concatenate([part.track_areas for part in overlaps])[order],
-        overlaps[0].instance_areas,
-        np.concatenate([part.intersections for part in overlaps])[order],
+        np.concatenate([part.overlaps.track_areas for part in parts])[order],
+        parts[0].overlaps.instance_areas,
+        np.concatenate([part.overlaps.intersections for part in parts])[order],
     )
     return Pairing(position, video, scores[order], categories[order], instances, joined)

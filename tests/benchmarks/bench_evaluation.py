@@ -50,7 +50,8 @@ def report(folder: Path, categories: int, reference: Path | None) -> None:
     for name, row in taken.items():
         print(
             f"  {name:<10} load {row['load']:6.2f} s   evaluate {row['evaluate']:6.2f} s   "
-            f"in all {row['load'] + row['evaluate']:6.2f} s   peak {row['memory']:5.0f} MB   AP {row['AP']:.6f}"
+            f"in all {row['load'] + row['evaluate']:6.2f} s   "
+            f"peak {row['memory']:5.0f} MB   AP {row['AP']:.6f}"
         )
     if reference:
         ours, theirs = taken["novis"], taken["reference"]
@@ -67,15 +68,17 @@ def run(name: str, folder: Path, reference: Path | None) -> dict[str, float]:
 
 def run_novis(folder: Path, _: Path | None) -> dict[str, float]:
     from novis.data.annotations import read_annotations
+    from novis.evaluation.evaluate import collector_paused
     from novis.evaluation.metrics import summarise
     from novis.evaluation.pairing import pair
     from novis.evaluation.video_ap import match_tracks
     from novis.storage.results_json import read_results
 
     start = time.perf_counter()
-    annotations = read_annotations(folder / "annotations.json")
-    # Masks are measured while they are read; the reference measures areas then, overlaps later.
-    pairings = pair(annotations, read_results(folder / "results.json", check_runs=False))
+    with collector_paused():
+        annotations = read_annotations(folder / "annotations.json")
+        # Masks are measured while they are read; the reference measures areas then, overlaps later.
+        pairings = pair(annotations, read_results(folder / "results.json", check_runs=False))
     loaded = time.perf_counter()
     metrics = summarise(match_tracks(annotations, pairings), annotations)
     return measured(start, loaded, metrics["AP"])

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from novis.errors import InputError
-from novis.evaluation import pairing
+from novis.evaluation import overlaps
 from novis.evaluation.metrics import summarise
 from novis.evaluation.overlaps import measure
 from novis.evaluation.pairing import pair
@@ -34,7 +34,7 @@ def test_tracks_come_to_their_videos_best_score_first_equal_ones_in_order():
 
 
 def test_measuring_in_passing_is_measuring_at_once(monkeypatch):
-    monkeypatch.setattr(pairing, "_BATCH", 2)
+    monkeypatch.setattr(overlaps, "_BATCH", 7)
     scene = random_scene(1)
     truth = scene.annotations
     for paired in pair(truth, scene.tracks):
