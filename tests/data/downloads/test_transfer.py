@@ -9,7 +9,7 @@ from novis.data.downloads.checksums import Checksum, record_path
 from novis.data.downloads.patience import Patience
 from novis.data.downloads.transfer import fetch
 from novis.errors import InputError
-from tests.data.downloads.server import chunked, fail, page, reset, serve
+from tests.data.downloads.server import chunked, fail, page, reset, send_head, serve
 
 QUOTA = (
     "<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head>"
@@ -133,6 +133,53 @@ def test_a_file_that_changed_between_attempts_is_fetched_anew(server, target, pa
     server.script = [serve(sent=20_000), replaced]
     fetch(server.url, target, None, None, patience)
     assert target.read_bytes() == b"new" * 9_000
+
+
+@pytest.mark.parametrize(
+    ("content", "etag"), [(bytes(102_400), '"two"'), (bytes(90_000), '"one"')], ids=["etag", "size"]
+)
+def test_a_server_that_continues_with_another_file_is_caught(server, target, patience, content, etag):
+    def replaced(handler, server):
+        server.content, server.headers = content, {"ETag": etag}
+        serve(ignore_if_range=True)(handler, server)
+
+    server.script = [serve(sent=20_000), replaced]
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server) == [None, "bytes=20000-", None]
+    assert target.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["bytes 10000-102399/102400", "bytes 20000-102399/x", "", "bytes */102400"])
+def test_a_server_that_continues_elsewhere_is_caught(server, target, patience, place):
+    def shifted(handler, server):
+        send_head(handler, 206, {"Content-Range": place, "Content-Length": 82_400, **server.headers})
+        handler.wfile.write(server.content[10_000:92_400])
+
+    server.script = [serve(sent=20_000), shifted]
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server) == [None, "bytes=20000-", None]
+    assert target.read_bytes() == server.content
+
+
+def test_the_total_may_stay_unknown(server, target, patience):
+    def open_end(handler, server):
+        send_head(
+            handler,
+            206,
+            {"Content-Range": "bytes 30000-102399/*", "Content-Length": 72_400, **server.headers},
+        )
+        handler.wfile.write(server.content[30_000:])
+
+    server.script = [chunked(sent=30_000), open_end]
+    fetch(server.url, target, None, None, patience)
+    assert target.read_bytes() == server.content
+
+
+def test_a_server_that_gives_less_than_asked_for_is_asked_for_the_rest(server, target, patience):
+    server.script = [serve(sent=30_000), serve(sent=20_000, claim=20_000)]
+    fetch(server.url, target, None, None, patience)
+    assert ranges(server) == [None, "bytes=30000-", "bytes=50000-"]
+    assert target.read_bytes() == server.content
 
 
 def test_a_change_of_the_same_size_is_noticed_by_the_date(server, target, patience):
