@@ -45,6 +45,9 @@ TRAINING = "{dataset}/{split}/{model}-{variant}/T{train_clip_length}-seed{seed}"
 PREDICTION = TRAINING + "/test-T{clip_length}-{starts}-{min_size}px"
 TRACKING = PREDICTION + "/S{stride}-{tracker}"
 
+# The test clip length of an offline method: each video is one clip.
+WHOLE_VIDEO = "video"
+
 # What each wildcard of the templates may look like.
 WILDCARDS = {
     "dataset": "[a-z0-9_]+",
@@ -53,7 +56,7 @@ WILDCARDS = {
     "variant": "[a-z0-9_]+",
     "train_clip_length": "[0-9]+",
     "seed": "[0-9]+",
-    "clip_length": "[0-9]+",
+    "clip_length": f"[0-9]+|{WHOLE_VIDEO}",
     "starts": "all|every[0-9]+",
     "min_size": "[0-9]+",
     "stride": "[0-9]+",
@@ -99,11 +102,12 @@ class Training:
 class Prediction:
     """One clip cache: a checkpoint applied with test clip length T at a set of clip starts.
 
-    ``starts`` is ``all`` (every start: any stride can be tracked from it) or ``every<S>``.
+    ``clip_length`` is T, or ``video`` where each video is one clip; ``starts`` is ``all``
+    (every start: any stride can be tracked from it) or ``every<S>``.
     """
 
     training: Training
-    clip_length: int
+    clip_length: int | str
     starts: str
     min_size: int
 
@@ -179,7 +183,7 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
     )
     frames = {}
     if study.get("frame_ap"):
-        frames = {p: Tracking(p, p.clip_length, _unlinked(config, name)) for p, _ in settings}
+        frames = {p: Tracking(p, _longest(p.clip_length), _unlinked(config, name)) for p, _ in settings}
     return Study(name, study["layout"], study["title"], rows, yardsticks, frames)
 
 
@@ -235,12 +239,13 @@ def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> 
         _known(kind, fields[kind], config, study)
     train_length, stride = fields["clip_length"], fields["stride"]
     test_length = fields["test_clip_length"] or train_length
-    if not 1 <= stride <= test_length:
+    if not 1 <= stride <= _longest(test_length):
         raise InputError(
             f"study '{study}': stride S={stride} with test clip length T={test_length}; S must lie in 1..T"
+            " (and be 1 where each video is one clip)"
         )
     learned = config["variants"][fields["variant"]].get("temporal_encoding", "learned") == "learned"
-    if learned and test_length > train_length:
+    if learned and (test_length == WHOLE_VIDEO or test_length > train_length):
         raise InputError(
             f"study '{study}': variant '{fields['variant']}' trained with T={train_length} cannot be tested "
             f"with T={test_length}: its learned temporal encoding has no rows for the other frames"
@@ -253,6 +258,11 @@ def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> 
     )
     min_size = fields["min_size"] or config["datasets"][fields["dataset"]]["min_size"]
     return Tracking(Prediction(training, test_length, starts, min_size), stride, fields["tracker"])
+
+
+def _longest(clip_length: int | str) -> int:
+    """The largest stride: T, or 1 where there is nothing to stride over."""
+    return 1 if clip_length == WHOLE_VIDEO else clip_length
 
 
 def _known(kind: str, name: str, config: Mapping[str, Any], study: str) -> str:

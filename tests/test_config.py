@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from novis import config
 from novis.errors import InputError
@@ -53,6 +54,16 @@ def test_a_resolved_configuration_resolves_to_itself(small, tmp_path):
     assert config.load(tmp_path / "resolved.json").to_dict() == json.loads(
         (tmp_path / "resolved.json").read_text()
     )
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_every_variant_resolves_in_every_model_file(path):
+    variants = yaml.safe_load((ROOT / "config" / "common.yaml").read_text())["variants"]
+    assert {"novis", "mask2former_vis", "minvis"} <= set(variants)
+    for settings in variants.values():
+        resolved = config.load(path, settings).model
+        assert resolved.criterion.dice_loss == settings["dice_loss"]
+        assert resolved.instance_decoder.temporal_encoding.kind == settings["temporal_encoding"]
 
 
 @pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)

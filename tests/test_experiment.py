@@ -9,7 +9,11 @@ from novis.experiment import Training, expand, overrides, stage_code
 CONFIG = {
     "datasets": {"toy": {"min_size": 64, "overrides": {"iterations": 10}}},
     "models": {"small": {"file": "small.py"}},
-    "variants": {"plain": {"dice_loss": "per_frame"}, "novis": {"dice_loss": "volumetric"}},
+    "variants": {
+        "plain": {"dice_loss": "per_frame"},
+        "offline": {"temporal_encoding": "sine_3d"},
+        "novis": {"dice_loss": "volumetric"},
+    },
     "trackers": {
         "embed": {"kind": "embed"},
         "overlap_embed": {"kind": "overlap_embed"},
@@ -78,6 +82,16 @@ def test_strided_caches_name_their_stride():
     assert "test-T4-every2-64px" in str(row.folder)
 
 
+OFFLINE = {"variant": "offline", "test_clip_length": "video", "stride": 1, "tracker": "identity"}
+
+
+def test_an_offline_method_is_tested_on_whole_videos():
+    study = expand("table", with_block(**OFFLINE))
+    row = study.rows[0]
+    assert str(row.folder) == "toy/fold0/small-offline/T4-seed0/test-Tvideo-all-64px/S1-identity"
+    assert study.frames[row.prediction].stride == 1
+
+
 def test_different_runs_have_different_paths():
     trackings = expand("table", CONFIG).trackings
     assert len({str(t.folder) for t in trackings}) == len(trackings)
@@ -89,7 +103,8 @@ def test_paths_match_the_wildcards():
     pattern = re.escape(experiment.TRACKING).replace(r"\{", "{").replace(r"\}", "}")
     for name, expression in experiment.WILDCARDS.items():
         pattern = pattern.replace("{" + name + "}", f"(?P<{name}>{expression})", 1)
-    for tracking in expand("table", CONFIG).trackings:
+    offline = expand("table", with_block(**OFFLINE)).trackings
+    for tracking in (*expand("table", CONFIG).trackings, *offline):
         found = re.fullmatch(pattern, str(tracking.folder)).groupdict()
         assert found == {key: str(value) for key, value in tracking.fields.items()}
 
@@ -114,6 +129,8 @@ def test_dataset_schedule_variant_clip_length_and_seed_are_overrides():
         ({"starts": "some"}, "must be 'all' or 'stride'"),
         ({"stride": None}, "lacks 'stride'"),
         ({"test_clip_length": 6}, "trained with T=4 cannot be tested with T=6"),
+        (OFFLINE | {"variant": "novis"}, "trained with T=4 cannot be tested with T=video"),
+        (OFFLINE | {"stride": 2}, "S=2 with test clip length T=video"),
     ],
 )
 def test_a_mistake_is_named(changes, message):

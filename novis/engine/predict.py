@@ -18,7 +18,7 @@ from novis.engine.features import KeptFeatures
 from novis.engine.fit import use_threads
 from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
-from novis.experiment import stage_code
+from novis.experiment import WHOLE_VIDEO, stage_code
 from novis.files import sha256
 from novis.storage.clip_cache import ClipCacheWriter
 from novis.structures import Video, VideoPrediction
@@ -31,7 +31,7 @@ def predict(
     annotations: Path,
     frames: Path,
     output: Path,
-    clip_length: int,
+    clip_length: str | int,
     min_size: int,
     starts: str = "all",
     videos: Path | None = None,
@@ -49,7 +49,8 @@ def predict(
         annotations: the data set's JSON file
         frames: the folder that its file names start from
         output: the clip cache to write (HDF5)
-        clip_length: T of the test, at most that of the training with a learned temporal encoding
+        clip_length: T of the test, at most that of the training with a learned temporal encoding;
+            or 'video': each video is one clip, and memory grows with its length
         min_size: short side of the network's input, pixels
         starts: 'all' for a clip at every frame, or 'every2' for those of stride 2 alone
         videos: a file that names the videos; all of them without it
@@ -60,13 +61,13 @@ def predict(
     use_threads(threads)
     content = read_checkpoint(checkpoint)
     model = load_model(checkpoint, content)
-    stride = parse_starts(starts)
+    stride, length = parse_starts(starts), parse_clip_length(clip_length)
     truth = read_annotations(annotations, read_names(videos) if videos else None)
     attributes = {
         "config": json.dumps(content["meta"]["config"], sort_keys=True),
         "checkpoint_sha256": sha256(checkpoint),
         "code": stage_code("predict"),
-        "clip_length": clip_length,
+        "clip_length": length or WHOLE_VIDEO,
         "starts": starts,
         "min_size": min_size,
         "precision": precision,
@@ -83,7 +84,7 @@ def predict(
         num_frames = sum(video.length for video in waiting)
         with tqdm(total=num_frames, desc="predicting", unit="frame", mininterval=1) as progress:
             for video in waiting:
-                plan = plan_for(model, video, clip_length, stride, min_size)
+                plan = plan_for(model, video, length, stride, min_size)
                 if kept:
                     clips = stream.decode(plan, kept.frames(video.id, video.length))
                 else:
@@ -95,7 +96,7 @@ def predict(
 
 def _write(writer: ClipCacheWriter, video: Video, plan: VideoPlan, clips: Iterator[ClipRecord]) -> None:
     sizes = plan.input_size, plan.padded_size
-    with writer.video(video, plan.starts, *sizes, plan.overlap_lengths) as group:
+    with writer.video(video, plan.starts, *sizes, plan.overlap_lengths, plan.clip_length) as group:
         for clip in clips:
             group.append(clip.class_logits, clip.embeddings, clip.overlap_embeddings, clip.mask_codes)
 
@@ -108,6 +109,15 @@ def parse_starts(starts: str) -> int | None:
     if digits == starts or not digits.isdigit():
         raise InputError(f"clip starts '{starts}': must be 'all', or 'every' and a stride, such as 'every2'")
     return int(digits)
+
+
+def parse_clip_length(clip_length: str | int) -> int | None:
+    """T, or None for ``video``."""
+    if clip_length == WHOLE_VIDEO:
+        return None
+    if not str(clip_length).isdigit() or int(clip_length) < 1:
+        raise InputError(f"clip length '{clip_length}': must be a number of frames, or '{WHOLE_VIDEO}'")
+    return int(clip_length)
 
 
 def predict_video(

@@ -73,10 +73,12 @@ def plan_video(
     return VideoPlan(num_frames, clip_length, size, padded, tuple(starts), tuple(lengths))
 
 
-def plan_for(model: NOVIS, video: Video, clip_length: int, stride: int | None, min_size: int) -> VideoPlan:
-    """Sizes and clip starts of a video for this model."""
-    divisor = model.data_preprocessor.size_divisor
-    return plan_video(video.length, video.height, video.width, clip_length, stride, min_size, divisor)
+def plan_for(
+    model: NOVIS, video: Video, clip_length: int | None, stride: int | None, min_size: int
+) -> VideoPlan:
+    """Sizes and clip starts of a video for this model; without a clip length it is one clip."""
+    length, divisor = clip_length or video.length, model.data_preprocessor.size_divisor
+    return plan_video(video.length, video.height, video.width, length, stride, min_size, divisor)
 
 
 class VideoStream:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from novis.errors import InputError
-from novis.experiment import nearest
+from novis.experiment import WHOLE_VIDEO, nearest
 from novis.reporting.cells import Cell, Column, Number, Section, Table, number, ranked
 from novis.reporting.collect import FRAME_AP, NON_IDENTITY
 from novis.reporting.paper import ablation_setting, paper_numbers, published_ablation
@@ -83,10 +83,11 @@ def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
     crossed = ["train_clip_length"] if (results["train_clip_length"] != results["clip_length"]).any() else []
 
     def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
-        length, stride = int(row["clip_length"]), int(row["stride"])
+        length, stride = row["clip_length"], row["stride"]
+        overlap = 0 if length == WHOLE_VIDEO else length - stride
         return (
             *(_field(row[name]) for name in (*varying, *crossed)),
-            *(number(value, digits=0) for value in (length, stride, length - stride)),
+            *map(_field, (length, stride, overlap)),
             _tracking(row),
             *(_metric(row, name) for name in (*metrics, *yardsticks)),
         )

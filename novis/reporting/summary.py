@@ -57,7 +57,7 @@ def headlines(reports: Sequence[StudyReport]) -> list[Headline]:
         if report is reports[0]:
             found += _yardstick_headlines(best, report.results)
         online = rows[rows["clip_length"] == 1]
-        if len(online) and best["clip_length"] > 1:
+        if len(online) and best["clip_length"] != 1:
             best_online = online.loc[online["AP"].idxmax()].to_dict()
             found.append(Headline("AP, best online", _value(best_online, "AP"), label(best_online)))
     return found

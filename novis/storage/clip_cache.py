@@ -106,14 +106,17 @@ class ClipCacheWriter(VideoStoreWriter):
         input_size: tuple[int, int],
         padded_size: tuple[int, int],
         overlap_lengths: Sequence[int],
+        clip_length: int | None = None,
     ) -> Iterator[VideoGroup]:
         """Yield the group to append the clips of ``video`` to; see :class:`VideoPrediction`.
+
+        ``clip_length`` is that of the cache, unless it differs from video to video.
 
         Raises:
             ValueError: the block ends with fewer clips than starts.
         """
         with self.group(video) as group:
-            group.attrs["clip_length"] = self._attributes["clip_length"]
+            group.attrs["clip_length"] = clip_length or self._attributes["clip_length"]
             group.attrs["input_size"] = input_size
             group.attrs["padded_size"] = padded_size
             group["starts"] = np.asarray(starts, np.int64)
@@ -126,7 +129,8 @@ class ClipCacheWriter(VideoStoreWriter):
     def write(self, prediction: VideoPrediction) -> None:
         """Write a whole video that lies in memory."""
         p = prediction
-        with self.video(p.video, p.starts, p.input_size, p.padded_size, p.overlap_lengths) as group:
+        sizes = p.input_size, p.padded_size
+        with self.video(p.video, p.starts, *sizes, p.overlap_lengths, p.clip_length) as group:
             for clip in range(len(p.starts)):
                 group.append(
                     p.class_logits[clip], p.embeddings[clip], p.overlap_embeddings[clip], p.mask_codes[clip]

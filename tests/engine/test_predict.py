@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -9,11 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from novis.data.frames import read_frame
 from novis.engine.checkpoints import load_model, write_checkpoint
-from novis.engine.predict import parse_starts, predict, predict_video
+from novis.engine.predict import parse_clip_length, parse_starts, predict, predict_video
 from novis.engine.streaming import VideoStream
 from novis.errors import InputError
+from novis.model.registry import MODELS
 from novis.storage.clip_cache import ClipCache
+from novis.tracking.track import track
+from tests.engine.conftest import CATEGORIES
+from tests.engine.small_network import small_config
 
 
 def arguments(toy_dataset, checkpoint, output, **changes):
@@ -72,6 +78,56 @@ def test_strided_clips_are_those_of_all_starts(toy_dataset, checkpoint, tmp_path
         assert part.starts.tolist() == [0, 2, 4, 5]
         # Batches of clips differ, and with them the last bits.
         np.testing.assert_allclose(part.class_logits, full.class_logits[places], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def offline_checkpoint(tmp_path_factory):
+    """A network that takes clips of any length."""
+    changes = {"temporal_encoding": "sine_3d", "model.instance_decoder.num_classes": 3}
+    config = small_config(clip_length=2, **changes)
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("offline") / "checkpoint.pth"
+    meta = {"config": config.to_dict(), "categories": CATEGORIES}
+    write_checkpoint(path, {"state_dict": MODELS.build(config.model).state_dict(), "meta": meta})
+    return path
+
+
+def test_offline_each_video_is_one_clip_of_its_own_length(toy_dataset, offline_checkpoint, tmp_path):
+    predict(**arguments(toy_dataset, offline_checkpoint, tmp_path / "clips.h5", clip_length="video"))
+    model = load_model(offline_checkpoint, torch.load(offline_checkpoint, weights_only=True))
+    with ClipCache(tmp_path / "clips.h5") as cache:
+        assert cache.attributes["clip_length"] == "video"
+        for video in toy_dataset.annotations.videos:
+            found = cache.prediction(video.id)
+            assert found.clip_length == video.length
+            assert found.starts.tolist() == [0]
+            frames = [read_frame(toy_dataset.frames, video, index) for index in range(video.length)]
+            clip = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
+            with torch.inference_mode():
+                whole = model([clip])
+            np.testing.assert_allclose(found.class_logits, whole.class_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_offline_tracks_span_the_video_whatever_links_them(toy_dataset, offline_checkpoint, tmp_path):
+    predict(**arguments(toy_dataset, offline_checkpoint, tmp_path / "clips.h5", clip_length="video"))
+    texts = []
+    for kind in ("identity", "overlap_embed"):
+        track(tmp_path / "clips.h5", tmp_path / f"{kind}.json", {"kind": kind}, stride=1, top_k=3)
+        texts.append((tmp_path / f"{kind}.json").read_text())
+    assert texts[0] == texts[1]
+    lengths = {video.id: video.length for video in toy_dataset.annotations.videos}
+    assert all(len(t["segmentations"]) == lengths[t["video_id"]] for t in json.loads(texts[0]))
+
+
+def test_whole_videos_are_refused_by_a_learned_temporal_encoding(toy_dataset, checkpoint, tmp_path):
+    with pytest.raises(InputError, match="clips of 8 frames for a network trained on 3"):
+        predict(**arguments(toy_dataset, checkpoint, tmp_path / "clips.h5", clip_length="video"))
+
+
+@pytest.mark.parametrize("clip_length", ["whole", "0", "-2", "2.5", 0])
+def test_unknown_clip_lengths_are_refused(clip_length):
+    with pytest.raises(InputError, match="must be a number of frames, or 'video'"):
+        parse_clip_length(clip_length)
 
 
 def test_a_test_clip_longer_than_those_of_training_is_refused(toy_dataset, checkpoint, tmp_path):

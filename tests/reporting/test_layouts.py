@@ -63,6 +63,13 @@ def test_clip_analysis_tells_training_from_test_length_where_they_differ(clip_st
     assert table.sections[0].rows[0][0].text == "8"
 
 
+def test_clip_analysis_shows_whole_videos_as_clips_without_overlap(clip_study, clip_results):
+    offline = clip_results.astype({"clip_length": object})
+    offline.loc[offline["train_clip_length"] == 4, ["clip_length", "stride"]] = ["video", 1]
+    rows = table_of(clip_study, offline).sections[0].rows
+    assert [getattr(cell, "text", cell) for cell in rows[3][:4]] == ["4", "video", "1", "0"]
+
+
 def test_yardstick_that_was_not_asked_for_has_no_column(clip_study, clip_results):
     names = [
         column.name for column in table_of(clip_study, clip_results.assign(frame_AP=float("nan"))).columns
