@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 PYTHON ?= python3
-CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/shapes.yaml
 BIN := .venv/bin
 
