@@ -17,7 +17,6 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from novis.errors import InputError
@@ -28,10 +27,16 @@ COMMANDS = {
     "shapes": ("novis.data.shapes.writing", "shapes", "generate the embedded benchmark"),
     "check-data": ("novis.data.check", "check_data", "look over a data set and name what is wrong with it"),
     "split": ("novis.data.splits", "split", "divide a training set into balanced folds"),
+    "subsequences": (
+        "novis.data.subsequences",
+        "subsequences",
+        "cut a validation set into short sequences",
+    ),
     "configure": ("novis.config", "configure", "resolve a model file and switches into one configuration"),
     "convert": ("novis.engine.convert", "convert", "turn official Mask2Former weights into ours"),
     "train": ("novis.engine.train", "train", "train a network on clips"),
     "pretrain": ("novis.engine.pretrain", "pretrain", "train a network on generated still images"),
+    "features": ("novis.engine.features", "features", "keep the frame features of a checkpoint"),
     "predict": ("novis.engine.predict", "predict", "write the clip cache of a checkpoint"),
     "track": ("novis.tracking.track", "track", "link the clips of a cache into results.json"),
     "evaluate": ("novis.evaluation.evaluate", "evaluate", "score a results.json against annotations"),
@@ -68,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {verb:<12}{what}" for verb, (_, _, what) in COMMANDS.items()]
+    lines = [f"  {verb:<14}{what}" for verb, (_, _, what) in COMMANDS.items()]
     return "\n".join(["usage: novis VERB [--help] ...", "", *lines])
 
 

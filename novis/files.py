@@ -1,10 +1,11 @@
 """Writing files whole: beside the target first, then renamed into place."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 
 from novis.errors import InputError
 
+# Seconds after which the temporary file of a process that is not here counts as abandoned.
+_ABANDONED = 600
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` if all went well.
 
     A reader sees the old file or the whole new one, never a part. On any error the
-    temporary file is removed and ``path`` is as it was.
+    temporary file is removed and ``path`` is as it was; that of a killed process is removed
+    by the next one that writes ``path``.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written.
@@ -27,13 +32,11 @@ def replacing(path: Path | str) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        _clear_abandoned(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+        temporary.touch(exist_ok=True)
         yield temporary
         _synchronise(temporary)
-        # mkstemp creates private files; results are as public as the user's umask allows.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -85,7 +88,19 @@ def _synchronise(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _clear_abandoned(path: Path) -> None:
+    """Remove temporary files whose process is no more. Those of other machines look the same, but old."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{glob.escape(path.suffix)}"):
+        process = left.name.removeprefix(f".{path.name}.").removesuffix(path.suffix)
+        if process.isdigit() and not _alive(int(process)) and time.time() - left.stat().st_mtime > _ABANDONED:
+            left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

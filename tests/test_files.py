@@ -1,4 +1,7 @@
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,18 @@ def test_json_comes_back(tmp_path):
 def test_sha256_is_the_standard_one(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_the_temporary_file_of_a_killed_process_is_cleared(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    dead = tmp_path / f".a.json.{process.pid}.json"
+    fresh = tmp_path / f".a.json.{process.pid + 1}.json"
+    ours = tmp_path / f".a.json.{os.getpid()}.json"
+    other = tmp_path / ".b.json.1.json"
+    for path in (dead, fresh, ours, other):
+        path.write_text("half")
+    os.utime(dead, (0, 0))
+    write_json(tmp_path / "a.json", 1)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a.json", fresh.name, other.name}
