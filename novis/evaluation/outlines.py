@@ -23,9 +23,9 @@ class Outline:
 
     Attributes:
         areas: (F,) int64, pixels of each frame's mask, 0 where there is none.
-        edges: (E,) int32 or int64, ascending: where foreground begins and ends, counted column by
-            column through all frames, and each frame's own end, so that every frame has
-            an odd number of edges. The array may be shared by several tracks.
+        edges: (E,) int32 or int64, ascending: where foreground begins and ends, counted
+            column by column through all frames, and each frame's own end, so that every
+            frame has an odd number of edges. The array may be shared by several tracks.
         starts: (F + 1,) int64, where the edges of each frame lie.
         spans: (2, F) int64, first and last edge of each mask; the last is -1 where there
             is no mask.
@@ -52,10 +52,8 @@ class Outline:
         edges.sort(kind="stable")
         # The frames' ends coincide, so each frame is a whole number of pairs.
         in_one_only = edges[1::2] - edges[0::2]
-        first = (
-            self.starts[frames] + other.starts[frames] - self.starts[near[0]] - other.starts[near[0]]
-        ) // 2
-        either = np.add.reduceat(in_one_only, first)
+        starts = self.starts[frames] + other.starts[frames]
+        either = np.add.reduceat(in_one_only, (starts - starts[0]) // 2)
         counts[frames] = (self.areas[frames] + other.areas[frames] - either) // 2
         return counts
 
@@ -127,6 +125,8 @@ def _areas(edges: np.ndarray, starts: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def _broken(tracks: Sequence[Masks]) -> InputError:
-    found = first_broken([rle for masks in tracks for rle in masks if rle is not None])
-    reason = found[1] if found else "has not the size of the other masks of its video"
-    return InputError(f"a mask {reason}")
+    present = [(frame, rle) for masks in tracks for frame, rle in enumerate(masks) if rle is not None]
+    found = first_broken([rle for _, rle in present])
+    if found is None:
+        return InputError("the masks are not all of one size")
+    return InputError(f"the mask of frame {present[found[0]][0]} {found[1]}")

@@ -4,15 +4,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
-from novis.data.annotations import write_annotations
+from novis.data.annotations import read_annotations, write_annotations
 from novis.errors import InputError
 from novis.evaluation.evaluate import describe, evaluate
 from novis.evaluation.matches import Matches
+from novis.evaluation.pairing import pair
 from novis.evaluation.precision import average_precision, mean
-from novis.storage.results_json import writing_results
-from tests.evaluation.builders import annotations, box, instance, perfect, random_scene, track, video
+from novis.storage.results_json import read_results, writing_results
+from tests.evaluation.builders import (
+    HEIGHT,
+    WIDTH,
+    annotations,
+    box,
+    instance,
+    perfect,
+    random_scene,
+    rle,
+    track,
+    video,
+)
 
 # The numbers of the reference evaluators, in their order.
 TRACK_STATS = (
@@ -135,8 +149,34 @@ def test_broken_runs_are_found_while_measuring(tmp_path):
     content = json.loads(results.read_text())
     content[0]["segmentations"][0]["counts"] += "0"
     results.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"results.json: track 0: a mask has"):
+    with pytest.raises(InputError, match=r"results.json: track 0: the mask of frame 0 has"):
         run(tmp_path, annotation_file, results)
+
+
+def test_mutated_masks_are_measured_as_pycocotools_paints_them_or_refused(tmp_path):
+    """Another character of the code somewhere in a mask: mostly refused, the rest understood alike."""
+    rng = np.random.default_rng(0)
+    mask = rng.random((HEIGHT, WIDTH)) < 0.4
+    truth = annotations([video(1, 1)], [instance(1, 1, 1, [mask])])
+    annotation_file, results = write(tmp_path, truth, perfect(truth))
+    whole, accepted = json.loads(results.read_text()), 0
+    for _ in range(400):
+        text = list(rle(mask)["counts"])
+        for place in rng.integers(len(text), size=rng.integers(1, 3)):
+            text[place] = chr(rng.integers(47, 113))
+        mutated = {"size": [HEIGHT, WIDTH], "counts": "".join(text)}
+        whole[0]["segmentations"] = [mutated]
+        results.write_text(json.dumps(whole))
+        try:
+            (paired,) = pair(read_annotations(annotation_file), read_results(results, check_runs=False))
+        except InputError as error:
+            assert "track 0: the mask of frame 0 has" in str(error)
+            continue
+        painted = coco_mask.decode(mutated).astype(bool)
+        assert paired.overlaps.track_areas.tolist() == [[painted.sum()]]
+        assert paired.overlaps.intersections.tolist() == [[[(painted & mask).sum()]]]
+        accepted += 1
+    assert 0 < accepted < 100
 
 
 def test_the_main_numbers_fit_on_a_line():

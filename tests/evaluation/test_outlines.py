@@ -79,15 +79,15 @@ def test_runs_of_no_length_change_nothing():
 )
 def test_broken_masks_are_refused(counts):
     whole = rle(box(0, 0, 4, 5))
-    with pytest.raises(InputError, match="a mask has"):
-        trace([[whole, {"size": [HEIGHT, WIDTH], "counts": counts}], [whole, whole]], HEIGHT, WIDTH)
+    with pytest.raises(InputError, match="the mask of frame 1 has"):
+        trace([[whole, whole], [whole, {"size": [HEIGHT, WIDTH], "counts": counts}]], HEIGHT, WIDTH)
 
 
 def test_a_negative_run_is_refused_though_the_sum_is_right():
     """10 off, 20 on, then 5 back and the rest: 10 + 20 - 5 + 95."""
     assert coded([10, 20, 90])["counts"] == rle(_flat(10, 20))["counts"]
     trace([[coded([10, 20, 90])]], HEIGHT, WIDTH)
-    with pytest.raises(InputError, match="a mask has counts with a negative run"):
+    with pytest.raises(InputError, match="the mask of frame 0 has counts with a negative run"):
         trace([[coded([10, 20, -5, 95 - 20])]], HEIGHT, WIDTH)
 
 

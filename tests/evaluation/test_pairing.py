@@ -72,7 +72,7 @@ BROKEN = {"size": [12, 10], "counts": "abc"}
         ({"segmentations": (None,)}, "1 segmentations, but video 7 has 2 frames"),
         ({"segmentations": (None,) * 3}, "3 segmentations, but video 7 has 2 frames"),
         ({"segmentations": (None, rle(box(0, 0, 2, 2, (10, 12))))}, r"frame 1: RLE of size \[10, 12\]"),
-        ({"segmentations": (None, BROKEN)}, "a mask has"),
+        ({"segmentations": (None, BROKEN)}, "the mask of frame 1 has"),
         ({"score": math.nan}, "score nan is no finite number"),
     ],
 )
