@@ -14,8 +14,8 @@ from novis.errors import InputError
 from novis.evaluation.matches import Matches
 from novis.evaluation.precision import average_precision, mean
 
-# Resamples are worked through in portions of about this many prediction weights.
-_PORTION = 4_000_000
+# Resamples are worked through in portions: about so many (resample, threshold, prediction).
+_PORTION = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _ap(matches: Matches, weights: np.ndarray) -> np.ndarray:
 
 
 def _portions(matches: Matches, weights: np.ndarray) -> Iterator[np.ndarray]:
-    size = max(1, _PORTION // max(len(matches.scores), 1))
+    size = max(1, _PORTION // max(matches.true_positives.size, 1))
     for first in range(0, len(weights), size):
         yield weights[first : first + size]
 

@@ -42,24 +42,25 @@ def match_frames(annotations: Annotations, pairings: Iterable[Pairing]) -> dict[
 def _match_video(pairing: Pairing, positions: dict[int, int]) -> Iterator[Group]:
     overlaps = pairing.overlaps
     crowd = np.array([instance.is_crowd for instance in pairing.instances], bool)
+    all_ious = overlaps.frame_ious(crowd)
     for category, rows, columns in pairing.categories():
         areas, truth_areas = overlaps.track_areas[rows].T, overlaps.instance_areas[columns].T
-        counted = (areas > 0) & ((areas > 0).cumsum(1) <= MAX_MASKS)
-        ious = overlaps.frame_ious(crowd)[:, rows[:, None], columns]
+        ranks = (areas > 0).cumsum(1, dtype=np.int32) - 1
+        counted = (areas > 0) & (ranks < MAX_MASKS)
+        ious = np.where(counted[:, :, None], all_ious[:, rows[:, None], columns], -1.0)
         ignored = _outside(truth_areas) | crowd[columns]
-        outcome = match(np.where(counted[:, :, None], ious, -1.0), ignored, crowd[columns])
+        outcome = match(ious, ignored, crowd[columns])
         excused = (outcome == UNMATCHED) & _outside(areas)[:, :, None, :]
         outcome = np.where(excused, np.int8(IGNORED), outcome)
-        scores = pairing.scores[rows]
-        instances = ((truth_areas > 0)[:, None, :] & ~ignored).sum((0, 2))
-        for frame, there in enumerate(counted):
-            yield Group(
-                video=pairing.position,
-                category=positions[category],
-                scores=scores[there],
-                outcome=outcome[frame][:, :, there],
-                instances=instances if frame == 0 else np.zeros_like(instances),
-            )
+        frames, predictions = counted.nonzero()
+        yield Group(
+            video=pairing.position,
+            category=positions[category],
+            scores=pairing.scores[rows][predictions],
+            ranks=ranks[frames, predictions],
+            outcome=outcome[frames, :, :, predictions].transpose(1, 2, 0),
+            instances=((truth_areas > 0)[:, None, :] & ~ignored).sum((0, 2)),
+        )
 
 
 def _outside(areas: np.ndarray) -> np.ndarray:

@@ -88,11 +88,12 @@ class Matches:
 
 @dataclass(frozen=True)
 class Group:
-    """The predictions of one category in one video (or frame), best score first.
+    """The predictions of one category in one video.
 
     Attributes:
         video, category: positions among the ids.
-        scores: (D,) float64.
+        scores: (D,) float64; equal ones stay in this order.
+        ranks: (D,) int32, position by score within the video (or frame).
         outcome: (R, T, D) int8 of :mod:`novis.evaluation.matching`.
         instances: (R,) int64, the number of instances that count in each range.
     """
@@ -100,6 +101,7 @@ class Group:
     video: int
     category: int
     scores: np.ndarray
+    ranks: np.ndarray
     outcome: np.ndarray
     instances: np.ndarray
 
@@ -127,9 +129,7 @@ def gather(
         "videos": np.repeat(np.array([group.video for group in groups], np.int32), counts)[order],
         "categories": categories[order],
         "scores": scores[order],
-        "ranks": np.concatenate([np.empty(0, np.int32), *(np.arange(n, dtype=np.int32) for n in counts)])[
-            order
-        ],
+        "ranks": np.concatenate([np.empty(0, np.int32), *(group.ranks for group in groups)])[order],
     }
     return {
         name: Matches(

@@ -80,6 +80,7 @@ def _match_video(pairing: Pairing, positions: dict[int, int]) -> Iterator[Group]
             video=pairing.position,
             category=positions[category],
             scores=pairing.scores[rows],
+            ranks=np.arange(len(rows), dtype=np.int32),
             outcome=np.where((outcome == UNMATCHED) & excused, np.int8(IGNORED), outcome),
             instances=(~ignored[:, columns]).sum(1),
         )

@@ -14,7 +14,8 @@ from tests.evaluation.builders import random_scene
 def group(video, category, scores, verdicts, instances=1):
     """A group with the same verdicts at every threshold and in one range."""
     outcome = np.broadcast_to(np.array(verdicts, np.int8), (1, 10, len(scores)))
-    return Group(video, category, np.array(scores, float), outcome, np.array([instances]))
+    ranks = np.arange(len(scores), dtype=np.int32)
+    return Group(video, category, np.array(scores, float), ranks, outcome, np.array([instances]))
 
 
 def matches_of(seed):
@@ -39,7 +40,7 @@ def test_predictions_are_sorted_by_category_score_and_video():
     assert found.of_category(1) == slice(1, 5)
 
 
-def test_instances_of_a_video_add_up_over_its_frames():
+def test_instances_of_several_groups_add_up():
     found = gather([group(0, 0, [], [], 2), group(0, 0, [0.5], [UNMATCHED], 3)], [1], [1], ["all"])["all"]
     assert found.instances.tolist() == [[5]]
     assert found.scores.tolist() == [0.5]
