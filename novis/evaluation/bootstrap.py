@@ -46,7 +46,7 @@ def paired_bootstrap(
 
     The AP of a fold is the mean over its runs (seeds), which share every draw; the AP
     of the whole is the mean over folds. In a draw, a category without any instance is
-    left out of the mean, as in the data set itself.
+    left out of the mean, as in the data set itself; a draw without any is left out whole.
 
     Args:
         folds: for each fold its runs, each a pair of matches of the same videos.
@@ -61,13 +61,12 @@ def paired_bootstrap(
         raise InputError("nothing to compare: a fold has no pair of matches")
     for runs in folds:
         _check_paired(runs)
-    random = np.random.default_rng(seed)
     observed = np.mean([_scores(runs, _once(runs)) for runs in folds], axis=0)
-    draws = np.mean([_scores(runs, _draw(runs, num_resamples, random)) for runs in folds], axis=0)
     if np.isnan(observed).any():
         raise InputError("AP is undefined: no category has an instance in these videos")
-    differences = draws[0] - draws[1]
-    differences = differences[~np.isnan(differences)]
+    random = np.random.default_rng(seed)
+    draws = np.mean([_scores(runs, _draw(runs, num_resamples, random)) for runs in folds], axis=0)
+    differences = (draws[0] - draws[1])[~np.isnan(draws).any(0)]
     low, high = np.percentile(differences, [2.5, 97.5])
     first, second = observed[:, 0].tolist()
     return Difference(

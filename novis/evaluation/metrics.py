@@ -18,6 +18,10 @@ _IOU_50, _IOU_75 = 0, 5
 def summarise(matches: Mapping[str, Matches], annotations: Annotations) -> dict[str, Any]:
     """The benchmark's numbers and their break-down, as fractions; None where undefined.
 
+    ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, ``AR100`` and, for each range,
+    ``AP_RANGE`` and ``AR_RANGE``; ``per_iou`` and ``per_category`` give AP by threshold and
+    by category; ``categories`` and ``videos`` are rows with more about each.
+
     Args:
         matches: one for each range; "all" is the one that AP itself and the break-down use.
         annotations: for the names of categories and videos.

@@ -116,10 +116,11 @@ def _areas(edges: np.ndarray, starts: np.ndarray, pixels: int) -> np.ndarray:
     Every second gap between edges is foreground where a mask starts at an even place, and
     background where it starts at an odd one: its first gap then lies astride its start.
     """
-    gaps = np.zeros(len(edges) // 2 + 1, edges.dtype)
+    gaps = np.empty(len(edges) // 2 + 1, edges.dtype)
+    gaps[-1] = 0
     np.subtract(edges[1::2], edges[: len(edges) // 2 * 2 : 2], out=gaps[:-1])
     begins = starts[:-1]
-    sums = np.add.reduceat(gaps, begins // 2)
+    sums = np.add.reduceat(gaps, begins // 2, dtype=gaps.dtype)
     # The sum over no gap at all is one that numpy gets wrong.
     return np.where(np.diff(starts) == 1, 0, np.where(begins % 2 == 0, sums, pixels - sums))
 

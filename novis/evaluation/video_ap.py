@@ -1,7 +1,10 @@
 """AP and AR of tracks, as the YouTube-VIS and OVIS benchmarks define them.
 
 A track is right if its spatio-temporal IoU with an instance reaches a threshold. The
-definitions, down to ties and crowds, are those of the benchmarks' public evaluators.
+definitions, down to ties and crowds, are those of the benchmarks' public evaluators. What
+these leave open is settled here: areas are counted from the masks, not read from the file;
+tracks that do not fit their video are refused, never cut short; an instance without
+occlusion labels belongs to no occlusion group.
 """
 
 import math
