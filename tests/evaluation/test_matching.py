@@ -27,12 +27,13 @@ def test_a_prediction_takes_its_best_free_instance():
     assert outcome([[0.9, 0.6], [0.8, 0.4]]) == [TRUE_POSITIVE, UNMATCHED]
 
 
-@pytest.mark.parametrize("num_instances", [2, 3, 17, 40])
-def test_of_equal_instances_the_last_is_taken(num_instances):
+@pytest.mark.parametrize("num_equal", [2, 3, 17, 40])
+def test_of_equal_instances_the_last_is_taken(num_equal):
     """So it is gone for a second prediction that has no other."""
-    equal, last = [0.7] * num_instances, [0.0] * (num_instances - 1) + [0.9]
-    assert outcome([equal, last]) == [TRUE_POSITIVE, UNMATCHED]
-    assert outcome([equal, last[::-1]]) == [TRUE_POSITIVE, TRUE_POSITIVE]
+    first = [0.7] * num_equal + [0.1] * 3
+    only = {place: [0.9 * (place == i) for i in range(num_equal + 3)] for place in (0, num_equal - 1)}
+    assert outcome([first, only[num_equal - 1]]) == [TRUE_POSITIVE, UNMATCHED]
+    assert outcome([first, only[0]]) == [TRUE_POSITIVE, TRUE_POSITIVE]
 
 
 def test_a_regular_instance_goes_before_a_better_ignored_one():
