@@ -40,6 +40,11 @@ COMMANDS = {
     "predict": ("novis.engine.predict", "predict", "write the clip cache of a checkpoint"),
     "track": ("novis.tracking.track", "track", "link the clips of a cache into results.json"),
     "evaluate": ("novis.evaluation.evaluate", "evaluate", "score a results.json against annotations"),
+    "submit": (
+        "novis.evaluation.submit",
+        "submit",
+        "check a results.json and zip it for a benchmark's server",
+    ),
     "overlays": ("novis.visualisation.overlays", "overlays", "draw tracks over four frames of each video"),
     "report": ("novis.reporting.report", "report", "tables, figures and the page of studies"),
     "compile": ("novis.reporting.tables", "compile_pdf", "compile a LaTeX table to PDF"),

@@ -9,6 +9,7 @@ import json
 import math
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,16 +127,26 @@ def check_track(track: Track, videos: Mapping[int, Video], categories: Collectio
         )
 
 
-def write_submission_zip(results: Path | str, submission: Path | str) -> None:
+def write_submission_zip(
+    results: Path | str, submission: Path | str, annotations: Annotations | None = None
+) -> Counter[int]:
     """Zip a results file as benchmark servers want it: ``results.json`` at the root.
 
     Equal results give equal bytes.
 
+    Args:
+        results: the results file.
+        submission: the zip to write.
+        annotations: of the same videos; every track must fit them.
+
+    Returns:
+        The number of tracks of each video that has some, by its id.
+
     Raises:
-        InputError: ``results`` is missing or broken, or the disk is full.
+        InputError: ``results`` is missing, broken or does not fit ``annotations``, or the
+            disk is full.
     """
-    for _ in read_results(results):
-        pass
+    tracks = Counter(track.video_id for track in read_results(results, annotations))
     member = zipfile.ZipInfo("results.json", date_time=(1980, 1, 1, 0, 0, 0))
     member.compress_type = zipfile.ZIP_DEFLATED
     member.external_attr = 0o644 << 16
@@ -147,6 +158,7 @@ def write_submission_zip(results: Path | str, submission: Path | str) -> None:
     ):
         while block := source.read(_READ_SIZE):
             target.write(block)
+    return tracks
 
 
 def _entries(path: Path) -> Iterator[Any]:
