@@ -28,6 +28,43 @@ def test_the_default_is_the_papers_reproduction_at_full_scale(checkout):
     assert counts["train"] == 2 * 3 * (4 + 4)
 
 
+FULL_SCALE = """
+name: full
+defaults: {{ split: fold0, seed: 0, starts: stride, stride: 2, clip_length: 4, tracker: overlap_embed }}
+studies:
+  rows:
+    layout: clip_analysis
+    title: Rows of Tables 1 and 2
+    blocks:
+      - {{ dataset: {dataset}, model: novis_swin_l, variant: novis, min_size: 480 }}
+      - {{ dataset: {dataset}, model: novis_r50, variant: novis_large, min_size: 720 }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("dataset", "schedule"),
+    [
+        ("ytvis_2019", "iterations=12000 'milestones=[4000, 8000]'"),
+        (
+            "ytvis_2021_coco",
+            "iterations=14000 'milestones=[6000, 10000]' 'training.mixing_weights=[1.0, 0.75]'",
+        ),
+        ("ovis_coco", "iterations=16000 'milestones=[8000, 12000]' 'training.mixing_weights=[1.0, 0.75]'"),
+    ],
+)
+def test_the_settings_of_the_other_tables_can_be_planned(checkout, tmp_path, dataset, schedule):
+    full = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    study = yaml.safe_load(FULL_SCALE.format(dataset=dataset))
+    (tmp_path / "full.yaml").write_text(yaml.safe_dump(full | study))
+    counts, text = checkout.planned("-p", "--configfile", str(tmp_path / "full.yaml"))
+    assert counts["train"] == counts["predict"] == 2
+    assert {"convert_novis_swin_l", "convert_novis_r50"} <= set(counts)
+    assert ("download_coco_train_images" in counts) == dataset.endswith("_coco")
+    assert text.count(schedule) == 2
+    for option in ("num_points=6272", "short_sides=[480, 512, 544", "--min-size 480", "--min-size 720"):
+        assert text.count(option) == 1
+
+
 def test_the_slurm_profile_parses_from_the_checkouts_root(checkout):
     counts, _ = checkout.planned("--profile", "slurm", "--configfile", "config/tiny.yaml")
     assert counts["train"] == 4
@@ -77,7 +114,13 @@ def test_images_beside_videos_reach_the_command(checkout, tmp_path):
     assert "--images" not in text
 
 
-def test_missing_data_are_told_with_what_was_looked_for_and_where_to_get_it(checkout):
-    text = checkout.snakemake("-c1", "results/ovis/split/fold0_train.txt", check=False)
-    assert "looked for data/ovis/annotations_train.json" in text
-    assert "songbai.site" in text
+def test_missing_data_are_told_with_what_was_looked_for_and_where_to_get_it(checkout, tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    del config["datasets"]["tiny"]["generate"]
+    config["datasets"]["tiny"]["source"] = "Ask the authors of tiny."
+    (tmp_path / "missing.yaml").write_text(yaml.safe_dump(config))
+    words = ("-c1", "results/tiny/split/fold0_train.txt", "--configfile", str(tmp_path / "missing.yaml"))
+    text = checkout.snakemake(*words, check=False)
+    assert "looked for data/tiny/annotations_train.json" in text
+    assert "Ask the authors of tiny." in text
+    assert "Traceback" not in text
