@@ -28,7 +28,8 @@ class ClipDataset(Dataset):
     * ``frames`` (T, 3, h, w) uint8 RGB,
     * ``labels`` (n,) int64: positions of the categories, sorted by id,
     * ``masks`` (n, T, h, w) bool: zero where an instance is absent from a frame,
-    * ``name``: the video and its frames, for logs.
+    * ``name``: the video and its frames, for logs,
+    * ``num_lost``: instances that crop and resize left without a pixel.
 
     Instances seen in no frame of the clip are left out, so are crowds; n may be 0.
     Videos without any instance are left out as a whole: ``left_out`` names them.
@@ -119,4 +120,5 @@ def sample(frames: np.ndarray, labels: Sequence[int], decoded: np.ndarray, name:
         "labels": torch.from_numpy(np.array(labels, np.int64)[kept]),
         "masks": torch.from_numpy(decoded[kept]),
         "name": name,
+        "num_lost": int(len(kept) - kept.sum()),
     }

@@ -74,7 +74,8 @@ class ClipTrainLoop(IterBasedTrainLoop):
     Args:
         runner: mmengine's runner.
         dataloader: yields lists of samples: dicts of ``frames`` (T, 3, h, w) uint8,
-            ``labels`` (n,) int64, ``masks`` (n, T, h, w) bool, and ``name``.
+            ``labels`` (n,) int64, ``masks`` (n, T, h, w) bool, ``name``, and where frames
+            are augmented ``num_lost``, the objects that this left without a pixel.
         max_iters: where training ends.
         micro_batch: clips in one forward and backward pass.
         seed: of the run.
@@ -167,4 +168,15 @@ class ClipTrainLoop(IterBasedTrainLoop):
         if not np.isfinite(float(total.detach())):
             self.incidents["non_finite_loss"] += 1
             _LOG.warning("iteration %d: loss is not finite; the step is skipped: %s", self._iter, names)
-        self.incidents["clips_without_objects"] += sum(len(sample["labels"]) == 0 for sample in part)
+        for sample in part:
+            for incident, count in _oddities(sample):
+                self.incidents[incident] += count
+                _LOG.info("iteration %d: %s: %d %s", self._iter, sample["name"], count, incident)
+
+
+def _oddities(sample: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """What is unusual about a sample, by the name it is counted under, and how often."""
+    if not len(sample["labels"]):
+        yield ("clips_cropped_empty" if sample.get("num_lost") else "clips_without_objects"), 1
+    if single := int((sample["masks"].flatten(1).sum(1) == 1).sum()):
+        yield "instances_of_one_pixel", single

@@ -50,6 +50,21 @@ def test_a_sample_holds_the_frames_and_masks_of_the_files(toy_dataset):
             assert np.array_equal(sample["masks"][row, slot].numpy(), expected)
 
 
+def test_objects_that_a_crop_loses_are_counted(toy_dataset):
+    crop = {"probability": 1.0, "short_sides": [48], "sizes": [4, 4]}
+    options = {"flip": 0.0, "short_sides": [], "crop": crop}
+    cropped = ClipDataset(toy_dataset.annotations, toy_dataset.frames, 1, {**options, "frame_range": 1})
+    whole = ClipDataset(toy_dataset.annotations, toy_dataset.frames, 1, {**options, "crop": None})
+    lost = []
+    for iteration in range(20):
+        sample, full = cropped[draw(0, iteration)], whole[draw(0, iteration)]
+        assert frame_indices(sample) == frame_indices(full)
+        assert full["num_lost"] == 0
+        assert len(sample["labels"]) + sample["num_lost"] == len(full["labels"])
+        lost.append(sample["num_lost"])
+    assert max(lost) > 0
+
+
 def test_a_sample_depends_on_its_draw_alone(toy_dataset):
     first = ClipDataset(
         toy_dataset.annotations, toy_dataset.frames, 2, {"short_sides": [40, 48], "crop": None}

@@ -3,6 +3,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from novis.engine.loop import ClipTrainLoop, IterationSampler
+from novis.engine.optimisation import ClipOptimWrapper
 from novis.model.registry import MODELS
 from tests.engine.small_network import small_config
 
@@ -102,3 +103,51 @@ def test_clips_without_objects_and_broken_losses_are_counted_and_named(caplog):
     loop._step(samples())
     assert loop.incidents == {"non_finite_loss": 2, "clips_without_objects": 1}
     assert "sample 2, sample 3" in caplog.text
+
+
+def trained(odd, caplog):
+    """Train one step on four times the sample ``odd``; the loop, and whether the weights moved."""
+    torch.manual_seed(0)
+    model = MODELS.build(small_config().model)
+    runner = Recorder(model)
+    runner.optim_wrapper = ClipOptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3))
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    loop = ClipTrainLoop(runner, DataLoader([0]), 1, 2, seed=0)
+    with caplog.at_level("INFO"):
+        loss = loop._step([odd] * 4)["loss"]
+    assert torch.isfinite(loss)
+    assert runner.optim_wrapper.skipped_steps == 0
+    assert any(not torch.equal(before[name], tensor) for name, tensor in model.named_parameters())
+    assert odd["name"] in caplog.text
+    return loop.incidents
+
+
+def test_a_batch_without_objects_is_trained_on(caplog):
+    assert trained(samples()[0], caplog) == {"clips_without_objects": 4}
+
+
+def test_a_crop_that_loses_everything_is_told_from_a_clip_without_objects(caplog):
+    assert trained(samples()[0] | {"num_lost": 2}, caplog) == {"clips_cropped_empty": 4}
+
+
+def test_an_instance_of_one_pixel_is_trained_on(caplog):
+    odd = samples()[3]
+    odd["masks"][1] = False
+    odd["masks"][1, 0, 5, 7] = True
+    assert trained(odd, caplog) == {"instances_of_one_pixel": 4}
+
+
+def test_a_network_that_says_nan_leaves_its_weights_as_they_are(caplog):
+    torch.manual_seed(0)
+    model = MODELS.build(small_config().model)
+    with torch.no_grad():
+        model.instance_decoder.class_embed.bias[0] = float("nan")
+    runner = Recorder(model)
+    runner.optim_wrapper = ClipOptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3))
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    loop = ClipTrainLoop(runner, DataLoader([0]), 1, 2, seed=0)
+    loop._step(samples())
+    assert loop.incidents["non_finite_loss"] == 2
+    assert "sample 0, sample 1" in caplog.text
+    assert runner.optim_wrapper.skipped_steps == 1
+    assert all(torch.equal(before[n], p) or p.isnan().any() for n, p in model.named_parameters())
