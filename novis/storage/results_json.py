@@ -6,8 +6,8 @@ reading needs memory that grows with the number of videos.
 """
 
 import json
-import math
 import re
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -245,7 +245,7 @@ def _track(entry: Any, place: str, check_runs: bool) -> Track:
         if type(entry[key]) is not int:
             raise InputError(f"{place}: '{key}' is {entry[key]!r}, not an integer")
     score = entry["score"]
-    if type(score) not in (int, float) or not math.isfinite(score):
+    if type(score) not in (int, float) or not abs(score) <= sys.float_info.max:
         raise InputError(f"{place}: 'score' is {score!r}, not a finite number")
     segmentations = _segmentations(entry["segmentations"], place, check_runs)
     return Track(entry["video_id"], entry["category_id"], float(score), segmentations)

@@ -105,6 +105,7 @@ def test_reading_needs_no_memory_for_the_whole_file(tmp_path, monkeypatch):
         ([entry(video_id="3")], "track 0: 'video_id' is '3', not an integer"),
         ([entry(score="high")], "'score' is 'high', not a finite number"),
         ([entry(score=True)], "'score' is True"),
+        ([entry(score=10**400)], "not a finite number"),
         ('[{"video_id":3,"category_id":2,"score":NaN,"segmentations":[]}]', "'score' is nan"),
         ([entry(segmentations=None)], "'segmentations' must be a list"),
         (
