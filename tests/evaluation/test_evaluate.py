@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from pycocotools import mask as coco_mask
 
 from novis.data.annotations import read_annotations, write_annotations
 from novis.errors import InputError
-from novis.evaluation.evaluate import describe, evaluate
+from novis.evaluation.evaluate import collector_paused, describe, evaluate
 from novis.evaluation.matches import Matches
 from novis.evaluation.pairing import pair
 from novis.evaluation.precision import average_precision, mean
@@ -177,6 +178,18 @@ def test_mutated_masks_are_measured_as_pycocotools_paints_them_or_refused(tmp_pa
         assert paired.overlaps.intersections.tolist() == [[[(painted & mask).sum()]]]
         accepted += 1
     assert 0 < accepted < 100
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_the_collector_is_as_before_after_its_pause(was_enabled):
+    (gc.enable if was_enabled else gc.disable)()
+    try:
+        with pytest.raises(KeyError), collector_paused():
+            assert not gc.isenabled()
+            raise KeyError
+        assert gc.isenabled() == was_enabled
+    finally:
+        gc.enable()
 
 
 def test_the_main_numbers_fit_on_a_line():

@@ -55,6 +55,25 @@ def test_the_file_is_the_official_format(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "size", [None, 200, "10", [], [200], [10, 20, 1], [10.0, 20], [True, 20], [0, 20], [-10, -20], {"10": 20}]
+)
+def test_a_mask_has_a_height_and_a_width(tmp_path, size):
+    """Equal in Python is not equal in kind: 10.0 is no number of pixels."""
+    whole = [rle(1), {"size": size, "counts": rle()["counts"]}, rle(2)]
+    path = write(tmp_path / "results.json", [entry(), entry(segmentations=whole)])
+    with pytest.raises(InputError, match="track 1, frame 1: must be null or a compressed RLE"):
+        list(read_results(path, check_runs=False))
+
+
+def test_runs_are_left_to_a_caller_who_asks_for_it(tmp_path):
+    broken = {"size": [10, 20], "counts": "0"}
+    path = write(tmp_path / "results.json", [entry(segmentations=[broken, None])])
+    assert next(read_results(path, check_runs=False)).segmentations == (broken, None)
+    with pytest.raises(InputError, match="track 0, frame 0: the RLE has runs that sum to 0"):
+        list(read_results(path))
+
+
 def test_no_tracks_are_an_empty_list(tmp_path):
     with writing_results(tmp_path / "results.json"):
         pass
