@@ -14,9 +14,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from novis.errors import InputError
-from novis.fingerprint import file_fingerprint, stage_fingerprint
+from novis.fingerprint import model_fingerprint, stage_fingerprint
 
-__all__ = ["InputError", "file_fingerprint"]
+__all__ = ["InputError", "model_fingerprint"]
 
 # The stages that are too dear to rerun for every edit of their code: bump a number on
 # purpose to have everything that the stage made, and all that follows, made again.

@@ -33,12 +33,23 @@ def stage_fingerprint(*modules: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def file_fingerprint(*paths: Path | str) -> str:
-    """Hash of Python files (configurations) that comments and formatting do not change."""
+def model_fingerprint(path: Path | str) -> str:
+    """Hash of a model file and of all that it inherits (``_base_``); comments and layout do not count."""
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{_essence(Path(path))}\n".encode())
+    for part in _with_bases(Path(path)):
+        digest.update(f"{_essence(part)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _with_bases(path: Path) -> list[Path]:
+    """A model file and the files that it inherits from, in order."""
+    found = [path]
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["_base_"]:
+            bases = ast.literal_eval(node.value)
+            for base in [bases] if isinstance(bases, str) else bases:
+                found += _with_bases(path.parent / base)
+    return found
 
 
 def import_closure(*modules: str) -> set[str]:

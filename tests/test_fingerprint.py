@@ -1,5 +1,5 @@
 from novis import fingerprint
-from novis.fingerprint import file_fingerprint, import_closure, stage_fingerprint
+from novis.fingerprint import model_fingerprint, import_closure, stage_fingerprint
 
 CODE = '"""Doc."""\n\ndef f(x):\n    """What it does."""\n    return x + 1\n'
 
@@ -7,7 +7,7 @@ CODE = '"""Doc."""\n\ndef f(x):\n    """What it does."""\n    return x + 1\n'
 def written(tmp_path, text):
     path = tmp_path / f"{abs(hash(text))}.py"
     path.write_text(text)
-    return file_fingerprint(path)
+    return model_fingerprint(path)
 
 
 def test_comments_docstrings_and_layout_change_nothing(tmp_path):
@@ -39,3 +39,15 @@ def test_an_edit_of_an_imported_module_changes_the_stage(monkeypatch):
         fingerprint, "_essence", lambda path: original(path) + ("x" if path.stem == "errors" else "")
     )
     assert stage_fingerprint("novis.clips") != before
+
+
+def test_a_model_file_changes_with_what_it_inherits(tmp_path):
+    (tmp_path / "base.py").write_text("a = 1\n")
+    (tmp_path / "model.py").write_text('_base_ = ["base.py"]\nb = 2\n')
+    before = model_fingerprint(tmp_path / "model.py")
+    (tmp_path / "base.py").write_text("# Why.\na = 1\n")
+    fingerprint._essence.cache_clear()
+    assert model_fingerprint(tmp_path / "model.py") == before
+    (tmp_path / "base.py").write_text("a = 3\n")
+    fingerprint._essence.cache_clear()
+    assert model_fingerprint(tmp_path / "model.py") != before

@@ -28,6 +28,7 @@ def table_row(study, tracking, role):
     frames = study.frames.get(prediction)
     return experiment.row_fields(tracking, config) | {
         "role": role,
+        "results": tracking_file(tracking, "results.json"),
         "metrics": tracking_file(tracking, "metrics.json"),
         "matches": tracking_file(tracking, "matches.npz"),
         "linking": tracking_file(tracking, "linking.json"),
@@ -49,6 +50,7 @@ def study_content(name):
         "layout": study.layout,
         "title": study.title,
         "experiment": config["name"],
+        "external_scores": next(iter(external_scores([name])), None),
     }
     return json.dumps(head | {"rows": rows}, indent=1)
 
@@ -63,6 +65,12 @@ def scores_of(names):
         for tracking in trackings
         for name in ("metrics.json", "matches.npz", "linking.json")
     ]
+
+
+def external_scores(names):
+    """The file of scores obtained elsewhere, for the studies that show them."""
+    shown = any(STUDIES[name].layout == "benchmark" for name in names)
+    return [config["external_scores"]] if shown and config["external_scores"] else []
 
 
 def pictures():
@@ -134,6 +142,7 @@ rule report:
     input:
         studies=expand(f"{REPORT}/studies/{{study}}.json", study=STUDIES),
         scores=scores_of(STUDIES),
+        external_scores=external_scores(STUDIES),
         overlays=pictures(),
     output:
         report_files(REPORT, list(STUDIES)),
@@ -158,6 +167,7 @@ for name in STUDIES:
         input:
             studies=f"{REPORT}/studies/{name}.json",
             scores=scores_of([name]),
+            external_scores=external_scores([name]),
         output:
             report_files(f"{REPORT}/{name}", [name]),
         log:

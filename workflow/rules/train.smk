@@ -49,7 +49,7 @@ rule configure:
         f"{LOGS}/configure/{experiment.TRAINING}.log",
     params:
         model=lambda w: config["models"][w.model]["file"],
-        code=lambda w: experiment.file_fingerprint(config["models"][w.model]["file"]),
+        code=lambda w: experiment.model_fingerprint(config["models"][w.model]["file"]),
         switches=lambda w: settings(experiment.overrides(training_of(w), config)),
     shell:
         "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
@@ -96,7 +96,7 @@ rule configure_pretraining:
         f"{LOGS}/configure/pretraining-{{model}}.log",
     params:
         model=lambda w: config["models"][w.model]["file"],
-        code=lambda w: experiment.file_fingerprint(config["models"][w.model]["file"]),
+        code=lambda w: experiment.model_fingerprint(config["models"][w.model]["file"]),
         switches=lambda w: settings(
             config["models"][w.model]["pretraining"]["overrides"]
         ),
