@@ -1,5 +1,5 @@
 from novis import fingerprint
-from novis.fingerprint import model_fingerprint, import_closure, stage_fingerprint
+from novis.fingerprint import import_closure, model_fingerprint, stage_fingerprint
 
 CODE = '"""Doc."""\n\ndef f(x):\n    """What it does."""\n    return x + 1\n'
 
