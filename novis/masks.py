@@ -32,7 +32,7 @@ _MAX_DIGITS = 7
 _SIGNED_DIGITS = bytes((((c - _FIRST_CHARACTER) ^ 16) - 16) % 256 for c in range(256))
 _CONTINUED_CHARACTERS = bytes(range(_CONTINUED, _BEYOND))
 # Strings are checked in batches of about this many characters, which stay in the processor's cache.
-_BATCH_CHARACTERS = 1 << 16
+_BATCH_CHARACTERS = 1 << 18
 
 
 def encode(masks: np.ndarray) -> list[RLE]:
@@ -220,8 +220,8 @@ def _add_low_digits(values: np.ndarray, codes: np.ndarray, positions: np.ndarray
         return
     # Of the characters before one of these, all but those in ``positions`` ended a number.
     numbers = positions - np.arange(len(positions))
-    first = np.flatnonzero(np.diff(numbers, prepend=-1))
-    digits = np.diff(first, append=len(numbers))
+    first = np.append(0, np.flatnonzero(numbers[1:] != numbers[:-1]) + 1)
+    digits = np.append(first[1:], len(numbers)) - first
     if digits.max() >= _MAX_DIGITS:
         raise ValueError("no run-length code: a number is too long")
     places = np.arange(len(numbers)) - np.repeat(first, digits)
@@ -240,13 +240,13 @@ def _undo_differences(values: np.ndarray, offsets: np.ndarray) -> None:
     taking off what a chain has reached lets it begin anew.
     """
     starts = offsets[:-1]
-    third = starts[np.diff(offsets) > 2]
+    third = starts[offsets[1:] - starts > 2]
     # The third number stands for itself, though its chain began with the first.
     values[third + 2] -= values[third]
     for parity in (0, 1):
         chain = values[parity::2]
-        begins = (starts + 1 - parity) // 2
-        begins = begins[np.diff(begins, append=len(chain)) > 0]
+        bounds = (offsets + 1 - parity) // 2
+        begins = bounds[:-1][bounds[1:] > bounds[:-1]]
         if len(begins) > 1:
             reached = np.add.reduceat(chain, begins, dtype=chain.dtype)
             chain[begins[1:]] -= reached[:-1]

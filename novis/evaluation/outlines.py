@@ -82,7 +82,7 @@ def trace(tracks: Sequence[Masks], height: int, width: int) -> list[Outline]:
     # Seen as unsigned, a negative run is a very long one.
     if runs.view(np.uint32).max() > pixels or (edges[starts[1:] - 1] != frame_ends).any():
         raise _broken(tracks)
-    full = np.diff(starts) % 2 == 0
+    full = (starts[1:] - starts[:-1]) % 2 == 0
     if full.any():
         # A mask that reaches the last pixel has no background run behind it: add an empty one.
         edges = np.insert(edges, starts[1:][full], frame_ends[full])
@@ -122,7 +122,7 @@ def _areas(edges: np.ndarray, starts: np.ndarray, pixels: int) -> np.ndarray:
     begins = starts[:-1]
     sums = np.add.reduceat(gaps, begins // 2, dtype=gaps.dtype)
     # The sum over no gap at all is one that numpy gets wrong.
-    return np.where(np.diff(starts) == 1, 0, np.where(begins % 2 == 0, sums, pixels - sums))
+    return np.where(starts[1:] - begins == 1, 0, np.where(begins % 2 == 0, sums, pixels - sums))
 
 
 def _broken(tracks: Sequence[Masks]) -> InputError:

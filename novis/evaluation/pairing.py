@@ -43,13 +43,13 @@ class Pairing:
 
     def categories(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Each category seen here: its id, positions of its tracks and of its instances."""
-        instances = np.array([instance.category_id for instance in self.instances], int)
-        for category in np.union1d(self.track_categories, instances).tolist():
-            yield (
-                category,
-                np.flatnonzero(self.track_categories == category),
-                np.flatnonzero(instances == category),
-            )
+        rows, columns = defaultdict(list), defaultdict(list)
+        for row, category in enumerate(self.track_categories.tolist()):
+            rows[category].append(row)
+        for column, instance in enumerate(self.instances):
+            columns[instance.category_id].append(column)
+        for category in sorted(rows.keys() | columns.keys()):
+            yield category, np.array(rows[category], int), np.array(columns[category], int)
 
 
 def pair(annotations: Annotations, tracks: Iterable[Track], source: str = "results") -> list[Pairing]:
