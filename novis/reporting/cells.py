@@ -16,6 +16,7 @@ class Number:
         rank: 1 for the best of its column, 2 for the second, 0 for the rest.
         digits: decimals printed.
         signed: whether a positive number is printed with its sign.
+        mark: a footnote's sign behind it.
     """
 
     value: float | None
@@ -23,6 +24,7 @@ class Number:
     rank: int = 0
     digits: int = 1
     signed: bool = False
+    mark: str = ""
 
     @property
     def text(self) -> str | None:

@@ -35,7 +35,7 @@ CATEGORY = "category."
 # What a finished run may leave undefined: AP over instances of which a fold may have none.
 _PARTS_OF_AP = (CATEGORY, "AP_")
 _YARDSTICKS = (FRAME_AP, NON_IDENTITY, NON_IDENTITY_OF_TRACKS)
-_PATHS = ("metrics", "matches", "linking", "frame_metrics", "checkpoint")
+_PATHS = ("results", "metrics", "matches", "linking", "frame_metrics", "checkpoint")
 
 
 def collect(study: Path, output: Path) -> None:
@@ -108,6 +108,25 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
     )
     shared = [c for c in table if c.startswith(("variant_settings.", "tracker_settings."))]
     return pd.concat([runs[shared].first(), mean, spread.add_suffix("_spread"), counts], axis=1).reset_index()
+
+
+def spread_note(results: pd.DataFrame) -> str:
+    """What the small numbers of an aggregated table are, and how many of its rows lack runs."""
+    rows = results[results["role"] == "row"]
+    kinds = set(rows["spread_over"]) - {""}
+    notes = []
+    if "seeds" in kinds:
+        notes.append(
+            f"Mean and standard deviation over {rows['num_seeds'].max()} seeds, each the mean of its folds."
+        )
+    if "folds" in kinds:
+        notes.append("One seed: the small numbers are the standard deviation over its folds, not over seeds.")
+    lacking = int((rows["num_complete_seeds"] < rows["num_seeds"]).sum())
+    if lacking:
+        notes.append(
+            f"{lacking} of {len(rows)} rows lack runs: a seed counts when all of its folds are there."
+        )
+    return " ".join(notes)
 
 
 def metric_columns(table: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a study becomes a table: the ablation (Table 3), the clip analysis, or a plain list of settings."""
+"""How a study becomes a table: the ablation (Table 3), the clip analysis, a plain list, the benchmarks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,8 +7,9 @@ import pandas as pd
 
 from novis.errors import InputError
 from novis.experiment import WHOLE_VIDEO, nearest
+from novis.reporting.benchmark import benchmark
 from novis.reporting.cells import Cell, Column, Number, Section, Table, number, ranked
-from novis.reporting.collect import FRAME_AP, NON_IDENTITY
+from novis.reporting.collect import FRAME_AP, NON_IDENTITY, spread_note
 from novis.reporting.paper import ablation_setting, paper_numbers, published_ablation
 from novis.reporting.study import StudyResults
 
@@ -71,7 +72,7 @@ def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
         *(_YARDSTICK_COLUMNS[name] for name in yardsticks),
     )
     source, caption = paper_numbers()["source"]["arxiv"], paper_numbers()["table3"]["caption"]
-    notes = (f"Paper (arXiv {source}): {caption}.", _spread_note(results), _YARDSTICK_NOTE)
+    notes = (f"Paper (arXiv {source}): {caption}.", spread_note(results), _YARDSTICK_NOTE)
     return Table(study.name, study.title, columns, _sections(results, cells, (4, 6, 8)), _present(notes))
 
 
@@ -102,7 +103,7 @@ def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
     first = columns.index(Column("AP"))
     sections = _sections(results, cells, range(first, first + len(metrics)))
     return Table(
-        study.name, study.title, columns, sections, _present((_spread_note(results), _YARDSTICK_NOTE))
+        study.name, study.title, columns, sections, _present((spread_note(results), _YARDSTICK_NOTE))
     )
 
 
@@ -116,11 +117,12 @@ def settings(study: StudyResults, results: pd.DataFrame) -> Table:
 
     columns = (*map(_field_column, varying), *map(Column, metrics))
     sections = _sections(results, cells, range(len(varying), len(columns)))
-    return Table(study.name, study.title, columns, sections, _present((_spread_note(results),)))
+    return Table(study.name, study.title, columns, sections, _present((spread_note(results),)))
 
 
 LAYOUTS: dict[str, Callable[[StudyResults, pd.DataFrame], Table]] = {
     "ablation": ablation,
+    "benchmark": benchmark,
     "clip_analysis": clip_analysis,
     "settings": settings,
 }
@@ -166,22 +168,3 @@ def _field_column(name: str) -> Column:
 
 def _present(notes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(note for note in notes if note)
-
-
-def _spread_note(results: pd.DataFrame) -> str:
-    """What the small numbers are, and how many rows lack runs."""
-    rows = results[results["role"] == "row"]
-    kinds = set(rows["spread_over"]) - {""}
-    notes = []
-    if "seeds" in kinds:
-        notes.append(
-            f"Mean and standard deviation over {rows['num_seeds'].max()} seeds, each the mean of its folds."
-        )
-    if "folds" in kinds:
-        notes.append("One seed: the small numbers are the standard deviation over its folds, not over seeds.")
-    lacking = int((rows["num_complete_seeds"] < rows["num_seeds"]).sum())
-    if lacking:
-        notes.append(
-            f"{lacking} of {len(rows)} rows lack runs: a seed counts when all of its folds are there."
-        )
-    return " ".join(notes)

@@ -32,11 +32,12 @@ class StudyResults:
 
     Attributes:
         name: the study's name, which names its files.
-        layout: how it is laid out: ``ablation``, ``clip_analysis`` or ``settings``.
+        layout: how it is laid out, one of :data:`novis.reporting.layouts.LAYOUTS`.
         title: one line for captions.
         experiment: the configuration it belongs to, such as ``shapes``.
-        rows: the fields of each run, with the paths of ``metrics``, ``matches``,
-            ``linking``, ``frame_metrics`` and ``checkpoint`` (a path may be None).
+        rows: the fields of each run, with the paths of ``results``, ``metrics``,
+            ``matches``, ``linking``, ``frame_metrics`` and ``checkpoint`` (a path may be None).
+        external_scores: a CSV of scores obtained elsewhere, None without one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StudyResults:
     title: str
     experiment: str
     rows: tuple[Mapping[str, Any], ...]
+    external_scores: str | None = None
 
 
 def read_study(path: Path) -> StudyResults:
@@ -68,9 +70,8 @@ def read_study(path: Path) -> StudyResults:
         if identity in seen:
             raise InputError(f"{path}: rows {seen[identity]} and {position} are the same run; name it once")
         seen[identity] = position
-    return StudyResults(
-        content["name"], content["layout"], content["title"], content["experiment"], tuple(content["rows"])
-    )
+    head = (content[key] for key in ("name", "layout", "title", "experiment"))
+    return StudyResults(*head, tuple(content["rows"]), content.get("external_scores"))
 
 
 def _demand(content: Any, keys: tuple[str, ...], where: str) -> None:

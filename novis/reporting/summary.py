@@ -102,7 +102,8 @@ def plain_text(table: Table) -> list[str]:
     lines = [line(upper)] if grouped else []
     lines += [line(names)]
     for section in table.sections:
-        lines += [rule, *(line([_cell(cell) for cell in row]) for row in section.rows)]
+        lines += [rule, *([f"  {section.title}"] if section.title else [])]
+        lines += [line([_cell(cell) for cell in row]) for row in section.rows]
     return lines
 
 
@@ -139,4 +140,4 @@ def _cell(cell: Cell) -> str:
     if cell.text is None:
         return _MISSING
     spread = "" if cell.spread_text is None else f" \N{PLUS-MINUS SIGN}{cell.spread_text}"
-    return f"{'*' if cell.rank == 1 else ''}{cell.text}{spread}"
+    return f"{'*' if cell.rank == 1 else ''}{cell.text}{cell.mark}{spread}"

@@ -17,6 +17,8 @@ from novis.reporting.cells import Cell, Column, Number, Table, groups
 # What a document needs that includes a fragment by \input.
 PACKAGES = ("amssymb", "booktabs", "multirow", "threeparttable", "xcolor")
 _MISSING = "---"
+# Signs of footnotes, in ASCII.
+_SIGNS = str.maketrans({"\N{DAGGER}": r"$^\dagger$", "\N{DOUBLE DAGGER}": r"$^\ddagger$"})
 _INSTALL = "texlive-latex-base texlive-latex-recommended texlive-latex-extra latexmk"
 
 
@@ -79,10 +81,10 @@ def compile_pdf(tex: Path, output: Path | None = None) -> None:
 
 @cache
 def escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped (by pandas)."""
+    """Text with LaTeX's special characters escaped (by pandas), signs of footnotes raised."""
     frame = pd.DataFrame([[" ".join(text.split())]])
     lines = frame.style.format(escape="latex").hide(axis="index").hide(axis="columns").to_latex().splitlines()
-    return lines[1].removesuffix(r" \\")
+    return lines[1].removesuffix(r" \\").translate(_SIGNS)
 
 
 def _latex_command() -> list[str]:
@@ -166,5 +168,5 @@ def _number(cell: Number) -> str:
     if cell.text is None:
         return _MISSING
     text = cell.text.replace("-", "$-$")
-    text = {0: text, 1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}[cell.rank]
+    text = {0: text, 1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}[cell.rank] + escape(cell.mark)
     return text if cell.spread_text is None else rf"{text}\,{{\scriptsize$\pm$\,{cell.spread_text}}}"
