@@ -47,17 +47,20 @@ def fit(
     workers: int = 0,
     validate: Validate | None = None,
     half: bool = False,
+    sources: Sequence[Path] = (),
 ) -> None:
     """Train the model of ``config`` on ``dataset[entry]`` for the entries of ``schedule``.
 
     Writes the checkpoint ``output`` with its provenance, and the provenance alone as
     ``training.json`` beside it. With ``half`` the weights are rounded to float16: enough to
-    start from, in half the space.
+    start from, in half the space. ``sources`` are the files that say what is trained on
+    (annotations, lists of videos): once one of them has other content, an interrupted
+    training does not go on.
     """
     work = work or output.parent / "work"
     work.mkdir(parents=True, exist_ok=True)
     with _alone(work):
-        _fit(config, categories, dataset, schedule, output, init, work, workers, validate, half)
+        _fit(config, categories, dataset, schedule, output, init, work, workers, validate, half, sources)
 
 
 def _fit(
@@ -71,12 +74,14 @@ def _fit(
     workers: int,
     validate: Validate | None,
     half: bool,
+    sources: Sequence[Path],
 ) -> None:
     config.model.instance_decoder.num_classes = len(categories)
     provenance = {
         "config": config.to_dict(),
         "categories": [asdict(category) for category in categories],
         "init_sha256": sha256(init) if init else None,
+        "data_sha256": [sha256(path) for path in sources],
         "code": stage_code("train"),
     }
     torch.manual_seed(config.training.seed)
@@ -88,7 +93,7 @@ def _fit(
         work / STATE,
         config.training.save_interval,
         config.training.save_minutes,
-        json.dumps({key: provenance[key] for key in ("config", "categories", "init_sha256")}, sort_keys=True),
+        json.dumps({key: value for key, value in provenance.items() if key != "code"}, sort_keys=True),
     )
     runner = _runner(config, model, _loader(config, dataset, schedule, workers), work, resume, validate)
     runner.train()

@@ -74,7 +74,8 @@ def train(
         dataset = ClipMixture([dataset, stills])
     weights = training.get("mixing_weights")
     schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed, weights)
-    fit(settings, categories, dataset, schedule, output, init, work, workers, validation)
+    sources = [path for path in (annotations, videos, image_annotations) if path]
+    fit(settings, categories, dataset, schedule, output, init, work, workers, validation, sources=sources)
 
 
 def _still_clips(

@@ -149,6 +149,23 @@ def test_an_interrupted_mixture_ends_with_the_same_weights(toy_dataset, tmp_path
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
 
 
+@pytest.mark.parametrize("changed", ["annotations", "videos", "image_annotations"])
+def test_a_training_does_not_go_on_with_other_data(toy_dataset, tmp_path, coco, monkeypatch, changed):
+    config = write_small_config(tmp_path / "config.json", iterations=4)
+    files = {"annotations": toy_dataset.annotation_file, "image_annotations": coco["image_annotations"]}
+    files = {name: shutil.copy(path, tmp_path / f"{name}.json") for name, path in files.items()}
+    files["videos"] = tmp_path / "videos.txt"
+    files["videos"].write_text("video_1\nvideo_2\n")
+    options = coco | files | {"config": config, "frames": toy_dataset.frames, "output": tmp_path / "c.pth"}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        Reader(patched, fail_at=9)
+        train(**options)
+    with open(files[changed], "a") as file:
+        file.write("\n")
+    with pytest.raises(InputError, match=r"state\.pth: is the state of a training with .* other data"):
+        train(**options)
+
+
 def test_images_without_a_category_map_are_refused(toy_dataset, tmp_path, coco):
     with pytest.raises(InputError, match="--images, --image-annotations and --category-map go together"):
         train_mixture(toy_dataset, tmp_path, {**coco, "category_map": None})
