@@ -105,8 +105,8 @@ class ArrayLike(Protocol):
 class VideoPrediction:
     """Everything the network says about one video: M clips of T frames, N queries.
 
-    It is the same whether it lies in memory or in a clip cache: ``mask_codes`` may be
-    an h5py dataset of which only the queries that matter are read.
+    It is the same whether it lies in memory or in a clip cache: ``mask_codes`` and
+    ``overlap_embeddings`` may be read from the file where they are indexed, and only there.
 
     Attributes:
         video: the video; ``video.height`` and ``video.width`` are the frames' original size.
@@ -117,7 +117,7 @@ class VideoPrediction:
         class_logits: (M, N, K + 1) float32, the last class is "no object".
         embeddings: (M, N, C) float32 output embeddings, after the decoder's norm.
         overlap_lengths: (L,) the overlap lengths for which overlap embeddings are there.
-        overlap_embeddings: (M, 2, L, N, C) float32; [:, 0] over the first, [:, 1] over
+        overlap_embeddings: (M, 2, L, N, C) float16; [:, 0] over the first, [:, 1] over
             the last ``overlap_lengths[l]`` frames of the clip (Sec. 4.3, Eq. 1).
         mask_codes: (M, N, T, h, w) uint8, see :func:`decode_logits`.
     """
@@ -130,5 +130,5 @@ class VideoPrediction:
     class_logits: np.ndarray
     embeddings: np.ndarray
     overlap_lengths: np.ndarray
-    overlap_embeddings: np.ndarray
+    overlap_embeddings: ArrayLike
     mask_codes: ArrayLike

@@ -147,7 +147,7 @@ class VideoStream:
         masks = output.mask_logits.float().cpu().numpy()
         classes = output.class_logits.float().cpu().numpy()
         embeddings = output.embeddings.float().cpu().numpy()
-        overlap = overlaps.float().cpu().numpy()
+        overlap = overlaps.half().cpu().numpy()
         for row, start in enumerate(starts):
             if not np.isfinite(classes[row]).all():
                 raise InputError(

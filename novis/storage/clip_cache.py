@@ -4,7 +4,8 @@ Masks are 8-bit logits (:func:`novis.structures.encode_logits`), one chunk for e
 query), so that tracking reads only the queries it exports. deflate at level 1 was chosen by
 measurement on blob-like masks: of 6.1 MB a clip (100 queries, 4 frames of 96 x 160) it
 leaves 0.8 MB where the background saturates and 3.4 to 4.3 MB where it is noisy, 8 to 25 %
-less than lzf at equal reading speed where it saturates.
+less than lzf at equal reading speed where it saturates. Overlap embeddings are float16: they
+enter cosines alone, and with all starts of T = 4 they are still 0.3 MB a clip.
 """
 
 import json
@@ -20,7 +21,7 @@ from novis.storage.video_store import LazyArray, VideoStore, VideoStoreWriter, r
 from novis.structures import Category, Video, VideoPrediction
 
 KIND = "clip cache"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Root attributes that every writer must give; see docs/architecture.md.
 REQUIRED = ("config", "checkpoint_sha256", "clip_length", "starts", "min_size", "categories")
@@ -47,7 +48,7 @@ class VideoGroup:
         Args:
             class_logits: (N, K + 1) float32.
             embeddings: (N, C) float32.
-            overlap_embeddings: (2, L, N, C) float32.
+            overlap_embeddings: (2, L, N, C) float16.
             mask_codes: (N, T, h, w) uint8.
 
         Raises:
@@ -188,7 +189,7 @@ def _create(group: h5py.Group, name: str, clip: np.ndarray, num_clips: int) -> h
         return group.create_dataset(
             name, shape, np.uint8, chunks=chunks, compression="gzip", compression_opts=1
         )
-    return group.create_dataset(name, shape, np.float32)
+    return group.create_dataset(name, shape, np.float16 if name == "overlap_embeddings" else np.float32)
 
 
 def _size(value: np.ndarray) -> tuple[int, int]:

@@ -137,7 +137,7 @@ def make_video(video_id: int, options: argparse.Namespace) -> VideoPrediction:
         embeddings=overlap,
         overlap_lengths=lengths,
         overlap_embeddings=np.broadcast_to(
-            overlap[:, None, None], (len(starts), 2, len(lengths), *overlap.shape[1:])
+            overlap[:, None, None].astype(np.float16), (len(starts), 2, len(lengths), *overlap.shape[1:])
         ),
         mask_codes=np.stack(
             [codes[start + np.arange(length)[None], order[:, None]] for start, order in plan]

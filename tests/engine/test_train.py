@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -160,8 +161,8 @@ def test_a_training_does_not_go_on_with_other_data(toy_dataset, tmp_path, coco, 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         Reader(patched, fail_at=9)
         train(**options)
-    with open(files[changed], "a") as file:
-        file.write("\n")
+    content = Path(files[changed]).read_text()
+    Path(files[changed]).write_text(content + "\n")
     with pytest.raises(InputError, match=r"state\.pth: is the state of a training with .* other data"):
         train(**options)
 

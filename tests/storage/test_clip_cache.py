@@ -55,7 +55,7 @@ def test_categories_and_attributes_come_back(tmp_path):
     with ClipCache(tmp_path / "clips.h5") as cache:
         assert cache.categories == CATEGORIES
         assert ATTRIBUTES.items() <= cache.attributes.items()
-        assert cache.attributes["schema_version"] == 1
+        assert cache.attributes["schema_version"] == 2
 
 
 def test_masks_of_one_query_in_one_clip_are_one_chunk(tmp_path):

@@ -27,7 +27,7 @@ def random_prediction(
         embeddings=rng.normal(size=(*clips, hidden_dim)).astype(np.float32),
         overlap_lengths=lengths,
         overlap_embeddings=rng.normal(size=(len(starts), 2, len(lengths), num_queries, hidden_dim)).astype(
-            np.float32
+            np.float16
         ),
         mask_codes=rng.integers(0, 256, (*clips, clip_length, 8, 12), np.uint8),
     )
@@ -74,7 +74,7 @@ def true_prediction(annotations, video, clip_length, stride=1, num_queries=6, se
         class_logits=classes[orders],
         embeddings=embeddings,
         overlap_lengths=lengths,
-        overlap_embeddings=np.tile(embeddings[:, None, None], (1, 2, len(lengths), 1, 1)),
+        overlap_embeddings=np.tile(embeddings.astype(np.float16)[:, None, None], (1, 2, len(lengths), 1, 1)),
         mask_codes=encode_logits(
             np.stack([masks[order][:, covered] for order, covered in zip(orders, frames, strict=True)])
         ),

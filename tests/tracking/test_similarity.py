@@ -68,6 +68,12 @@ def test_overlap_embed_is_embed_where_clips_share_no_frame():
     np.testing.assert_array_equal(similarity(p, "overlap_embed", linked, 1), expected)
 
 
+def test_cosines_of_half_precision_embeddings_are_computed_in_single():
+    # Squares of 300 overflow float16, and sums of many squares lose their last digits in it.
+    a = np.random.default_rng(0).normal(scale=300, size=(5, 256)).astype(np.float16)
+    np.testing.assert_allclose(cosine(a, a[::-1]), reference_cosine(a, a[::-1]), atol=1e-6)
+
+
 def test_overlap_embeddings_of_another_length_are_not_used():
     p = random_prediction()
     p = replace(p, overlap_lengths=p.overlap_lengths[:1])

@@ -143,7 +143,7 @@ def test_online_tracking_agrees_with_minvis():
             class_logits=golden["in_pred_logits"][0],
             embeddings=golden["in_pred_embds"][0].transpose(1, 2, 0),
             overlap_lengths=np.zeros(0, int),
-            overlap_embeddings=np.zeros((frames, 2, 0, 20, 64), np.float32),
+            overlap_embeddings=np.zeros((frames, 2, 0, 20, 64), np.float16),
             mask_codes=np.zeros((frames, 20, 1, 16, 24), np.uint8),
         )
         linking = link(prediction, 1, TrackerSettings("embed"))
