@@ -4,16 +4,16 @@ Only masks of chosen tracks are read, and only as many frames as a clip has are 
 memory does not grow with the length of a video.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from novis.clips import clip_frames
-from novis.structures import Track, VideoPrediction, decode_logits
+from novis.structures import RLE, Track, Video, VideoPrediction, decode_logits
 from novis.tracking.resampling import MaskResampler
 from novis.tracking.settings import TrackerSettings
-from novis.tracking.similarity import PROBABILITIES, softmax
+from novis.tracking.similarity import PROBABILITIES, LinkedClip, softmax
 from novis.tracking.tracker import Linking
 
 _LOGITS = decode_logits(np.arange(256))
@@ -34,15 +34,36 @@ class TopTracks:
     scores: np.ndarray
 
 
-def merge_classes(prediction: VideoPrediction, linking: Linking, rule: str) -> np.ndarray:
-    """Class probabilities of each track, (N, K), "no object" left out; every clip counts alike.
+class ClassMerger:
+    """Merges what the clips say of the classes of N tracks, one clip after another; all count alike.
 
-    ``rule``: ``mean_logits`` (softmax of the mean) or ``mean_probabilities`` (mean of softmax).
+    Args:
+        rule: ``mean_logits`` (softmax of the mean) or ``mean_probabilities`` (mean of softmax).
     """
-    logits = prediction.class_logits[linking.clips[:, None], linking.orders]
-    if rule == "mean_probabilities":
-        return softmax(logits).mean(0)[:, :-1]
-    return softmax(logits.mean(0))[:, :-1]
+
+    def __init__(self, rule: str) -> None:
+        self._rule = rule
+        self._sum: np.ndarray | None = None
+        self._count = 0
+
+    def add(self, logits: np.ndarray) -> None:
+        """Take in the next clip: (N, K + 1) class logits in the order of the tracks."""
+        values = softmax(logits) if self._rule == "mean_probabilities" else logits
+        self._sum = values if self._sum is None else self._sum + values
+        self._count += 1
+
+    def probabilities(self) -> np.ndarray:
+        """Class probabilities of each track, (N, K), "no object" left out."""
+        mean = self._sum / np.float32(self._count)
+        return (mean if self._rule == "mean_probabilities" else softmax(mean))[:, :-1]
+
+
+def merge_classes(prediction: VideoPrediction, linked: Iterable[LinkedClip], rule: str) -> np.ndarray:
+    """Class probabilities of each track over all linked clips; see :class:`ClassMerger`."""
+    merger = ClassMerger(rule)
+    for clip, order in linked:
+        merger.add(prediction.class_logits[clip][order])
+    return merger.probabilities()
 
 
 def choose_tracks(probabilities: np.ndarray, top_k: int) -> TopTracks:
@@ -54,31 +75,71 @@ def choose_tracks(probabilities: np.ndarray, top_k: int) -> TopTracks:
 
 
 def merge_masks(
-    prediction: VideoPrediction, linking: Linking, slots: Sequence[int], rule: str
+    prediction: VideoPrediction, linked: Iterable[LinkedClip], slots: Sequence[int] | slice, rule: str
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Merge the masks of some tracks, frame after frame.
+    """Merge the masks of some tracks, frame after frame, while the clips come.
+
+    Args:
+        prediction: of one video.
+        linked: its linked clips, in order of their starts.
+        slots: the n tracks; ``slice(None)`` for all.
+        rule: one of :data:`novis.tracking.settings.MASK_MERGING`.
 
     Yields:
-        Frame index and evidence (n, h, w) float32 for each of the n ``slots``: the
-        merged mask is where it is above 0. Slots that pad a short video carry none.
+        Frame index and evidence (n, h, w) float32 for each of the ``slots``: the merged
+        mask is where it is above 0. Slots that pad a short video carry none. A frame
+        comes as soon as a clip begins after it.
     """
     levels = PROBABILITIES - np.float32(0.5) if rule == "mean_probabilities" else _LOGITS
-    winners = _winners(prediction, linking, slots, rule)
-    sums: dict[int, np.ndarray] = {}
-    counts: dict[int, int] = {}
-    for position, clip in enumerate(linking.clips):
-        codes = [prediction.mask_codes[int(clip), int(query)] for query in linking.orders[position, slots]]
-        values = levels[np.stack(codes)]
+    merge = _Said.add if rule.startswith("mean_") else _Said.replace
+    open_frames: dict[int, _Said] = {}
+    for position, (clip, order) in enumerate(linked):
+        settled = [frame for frame in open_frames if frame < prediction.starts[clip]]
+        for frame in settled:
+            yield frame, open_frames.pop(frame).evidence()
+        queries = order[slots]
+        values = levels[np.stack([prediction.mask_codes[clip, int(query)] for query in queries])]
+        weights = _weights(prediction, clip, queries, position, rule)
         for slot_of_clip, frame in enumerate(_frames(prediction, clip)):
-            evidence = values[:, slot_of_clip]
-            if winners is not None:
-                evidence = evidence * (winners[frame] == position)[:, None, None]
-            sums[frame] = sums[frame] + evidence if frame in sums else evidence
-            counts[frame] = counts.get(frame, 0) + (winners is None)
-        following = linking.clips[position + 1 : position + 2]
-        done = [f for f in sums if not len(following) or f < prediction.starts[following[0]]]
-        for frame in done:
-            yield frame, sums.pop(frame) / max(counts.pop(frame), 1)
+            merge(open_frames.setdefault(frame, _Said()), values[:, slot_of_clip], weights)
+    for frame in list(open_frames):
+        yield frame, open_frames.pop(frame).evidence()
+
+
+class _Said:
+    """What the clips so far say of one frame."""
+
+    def __init__(self) -> None:
+        self._values: np.ndarray | None = None
+        self._weights: np.ndarray | None = None
+        self._count = 0
+
+    def add(self, values: np.ndarray, weights: np.ndarray) -> None:
+        """Let all clips count alike."""
+        self._values = values if self._values is None else self._values + values
+        self._count += 1
+
+    def replace(self, values: np.ndarray, weights: np.ndarray) -> None:
+        """Of each track (n,), let the clip of highest weight have the word, of equal ones the first."""
+        if self._values is None:
+            self._values, self._weights, self._count = values, weights, 1
+            return
+        better = weights > self._weights
+        self._values = np.where(better[:, None, None], values, self._values)
+        self._weights = np.where(better, weights, self._weights)
+
+    def evidence(self) -> np.ndarray:
+        """The merged values, (n, h, w)."""
+        return self._values / np.float32(self._count)
+
+
+def _weights(
+    prediction: VideoPrediction, clip: int, queries: np.ndarray, position: int, rule: str
+) -> np.ndarray:
+    """How much a clip's word weighs for each track, (n,), where only one clip counts."""
+    if rule == "higher_score":
+        return softmax(prediction.class_logits[clip][queries])[:, :-1].max(-1)
+    return np.full(len(queries), -position)
 
 
 def export_tracks(
@@ -94,7 +155,7 @@ def export_tracks(
     A frame without a single foreground pixel is None, which scores as an empty RLE does.
     A track that is empty in all frames is kept, as the parents keep it.
     """
-    slots, row = np.unique(top.slots, return_inverse=True)
+    slots = np.unique(top.slots)
     resampler = MaskResampler.of(prediction)
     segmentations = [[None] * prediction.video.length for _ in slots]
     for frame, evidence in merge_masks(prediction, linking, slots, settings.mask_merging):
@@ -102,9 +163,28 @@ def export_tracks(
             continue
         for track, mask in zip(segmentations, evidence, strict=True):
             track[frame] = resampler.encode(mask)
+    return assemble(
+        prediction.video, top, dict(zip(slots.tolist(), segmentations, strict=True)), category_ids
+    )
+
+
+def assemble(
+    video: Video,
+    top: TopTracks,
+    segmentations: Mapping[int, Sequence[RLE | None]],
+    category_ids: Sequence[int],
+) -> list[Track]:
+    """The chosen (track, class) pairs as tracks, best first.
+
+    Args:
+        video: whose tracks they are.
+        top: the choice.
+        segmentations: an RLE or None for each frame, by slot.
+        category_ids: of the data set, in the order of the class logits.
+    """
     return [
-        Track(prediction.video.id, category_ids[label], float(score), tuple(segmentations[i]))
-        for i, label, score in zip(row, top.labels, top.scores, strict=True)
+        Track(video.id, category_ids[label], float(score), tuple(segmentations[int(slot)]))
+        for slot, label, score in zip(top.slots, top.labels, top.scores, strict=True)
     ]
 
 
@@ -112,23 +192,3 @@ def _frames(prediction: VideoPrediction, clip: int) -> list[int]:
     """The frames that a clip speaks of; the slots that pad a short video repeat frames and are left out."""
     length = prediction.video.length
     return clip_frames(int(prediction.starts[clip]), prediction.clip_length, length)[:length].tolist()
-
-
-def _winners(
-    prediction: VideoPrediction, linking: Linking, slots: Sequence[int], rule: str
-) -> np.ndarray | None:
-    """The linked clip whose word counts, (frames, n); None where all clips count alike."""
-    if rule not in ("first_clip", "higher_score"):
-        return None
-    shape = (prediction.video.length, len(slots))
-    best, winners = np.full(shape, -np.inf), np.zeros(shape, np.int64)
-    for position, clip in enumerate(linking.clips):
-        score = np.full(len(slots), -float(position))
-        if rule == "higher_score":
-            logits = prediction.class_logits[clip][linking.orders[position, slots]]
-            score = softmax(logits)[:, :-1].max(-1)
-        frames = _frames(prediction, clip)
-        better = score > best[frames]
-        best[frames] = np.where(better, score, best[frames])
-        winners[frames] = np.where(better, position, winners[frames])
-    return winners

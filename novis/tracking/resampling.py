@@ -19,6 +19,35 @@ _REACH = 2
 
 
 @dataclass(frozen=True)
+class Crop:
+    """All of a mask's evidence that bears on where it is positive.
+
+    Attributes:
+        bounds: first row, last row, first column and last column with a positive cell.
+        values: the evidence of these and of the neighbouring cells that mix with them.
+    """
+
+    bounds: tuple[int, int, int, int]
+    values: np.ndarray
+
+
+def crop(evidence: np.ndarray) -> Crop | None:
+    """The part of ``evidence`` (h, w) around its positive cells, or None without any."""
+    positive = evidence > 0
+    rows, columns = np.flatnonzero(positive.any(1)), np.flatnonzero(positive.any(0))
+    if not len(rows):
+        return None
+    bounds = (int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1]))
+    return Crop(bounds, evidence[crop_slices(bounds)])
+
+
+def crop_slices(bounds: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    """Rows and columns that a crop with these bounds holds, in evidence that may end before them."""
+    top, bottom, left, right = bounds
+    return _around(top, bottom), _around(left, right)
+
+
+@dataclass(frozen=True)
 class MaskResampler:
     """Resizes evidence for a mask to the original frame and encodes where it is positive.
 
@@ -40,14 +69,15 @@ class MaskResampler:
 
     def encode(self, evidence: np.ndarray) -> RLE | None:
         """The mask where resized ``evidence`` (h, w) is above 0, or None if it is empty."""
-        positive = evidence > 0
-        rows, columns = np.flatnonzero(positive.any(1)), np.flatnonzero(positive.any(0))
-        if not len(rows):
-            return None
-        by_row, top = _window(self._rows, rows[0], rows[-1])
-        by_column, left = _window(self._columns, columns[0], columns[-1])
-        region = evidence[_around(rows[0], rows[-1]), _around(columns[0], columns[-1])]
-        return encode_region(by_column @ region.T @ by_row.T > 0, top, left, self.frame_size)
+        part = crop(evidence)
+        return None if part is None else self.encode_crop(part)
+
+    def encode_crop(self, part: Crop) -> RLE | None:
+        """The mask of evidence of which only a crop is left; see :meth:`encode`."""
+        first_row, last_row, first_column, last_column = part.bounds
+        by_row, top = _window(self._rows, first_row, last_row)
+        by_column, left = _window(self._columns, first_column, last_column)
+        return encode_region(by_column @ part.values.T @ by_row.T > 0, top, left, self.frame_size)
 
     @cached_property
     def _rows(self) -> np.ndarray:

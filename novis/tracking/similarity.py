@@ -78,14 +78,14 @@ def heuristic(prediction: VideoPrediction, settings: TrackerSettings) -> Similar
     resolution of the mask predictions; 0 without shared frames.
     """
     read = lru_cache(maxsize=2)(lambda clip: prediction.mask_codes[clip])
-    foreground = softmax(prediction.class_logits)[..., :-1]
-    labels, scores = foreground.argmax(-1), foreground.max(-1)
+    classify = lru_cache(maxsize=2)(lambda clip: _best_class(prediction.class_logits[clip]))
     height, width = (-(-side // 4) for side in prediction.input_size)
 
     def similarity(linked: Sequence[LinkedClip], clip: int) -> np.ndarray:
         previous, order = linked[-1]
-        same_class = labels[previous][order, None] == labels[clip][None]
-        difference = np.abs(scores[previous][order, None] - scores[clip][None])
+        (labels_before, scores_before), (labels, scores) = classify(previous), classify(clip)
+        same_class = labels_before[order, None] == labels[None]
+        difference = np.abs(scores_before[order, None] - scores[None])
         cues = settings.class_weight * same_class - settings.score_weight * difference
         shared = _shared_frames(prediction, previous, clip)
         if shared == 0:
@@ -99,10 +99,10 @@ def heuristic(prediction: VideoPrediction, settings: TrackerSettings) -> Similar
 
 def identity(prediction: VideoPrediction, settings: TrackerSettings) -> Similarity:
     """Query i continues query i: what learned queries give without any tracking."""
-    num_queries = prediction.class_logits.shape[1]
 
     def similarity(linked: Sequence[LinkedClip], clip: int) -> np.ndarray:
-        return np.eye(num_queries)[linked[-1].order]
+        order = linked[-1].order
+        return np.eye(len(order))[order]
 
     return similarity
 
@@ -134,6 +134,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities over the last axis."""
     exponentials = np.exp(logits - logits.max(-1, keepdims=True))
     return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def _best_class(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The most likely foreground class of each query and its probability, (N,) each."""
+    foreground = softmax(logits)[:, :-1]
+    return foreground.argmax(-1), foreground.max(-1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ All N queries of a clip are assigned to the N tracks of the video, one to one, w
 they show an object or not. No track is born, none dies, no threshold decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,10 @@ class Linking:
 
     clips: np.ndarray
     orders: np.ndarray
+
+    def __iter__(self) -> Iterator[LinkedClip]:
+        for clip, order in zip(self.clips, self.orders, strict=True):
+            yield LinkedClip(int(clip), order)
 
     def changes(self, slots: np.ndarray | slice = slice(None)) -> tuple[int, int]:
         """Number of matches between adjacent clips, and how many of them join different queries.
@@ -66,20 +70,41 @@ def link(
                 f"video {prediction.video.id}: oracle linking needs ground truth; give the annotation file"
             )
         return Linking(clips, oracle_orders(prediction, clips, instances))
-    similarity = SIMILARITIES[settings.kind](prediction, settings)
-    return Linking(clips, link_adjacent(clips, prediction.class_logits.shape[1], similarity))
+    return Linking(
+        clips, np.stack([linked.order for linked in link_as_they_come(prediction, clips, settings)])
+    )
 
 
-def link_adjacent(clips: Sequence[int], num_queries: int, similarity: Similarity) -> np.ndarray:
-    """Assign the queries of each clip to the tracks, clip after clip; (M, N) orders.
+def link_as_they_come(
+    prediction: VideoPrediction, clips: Sequence[int], settings: TrackerSettings
+) -> Iterator[LinkedClip]:
+    """Link clips one after another; of those before, only as many as the tracker's buffer has are asked for.
 
-    Track ``slot`` begins as query ``slot`` of the first clip.
+    Args:
+        prediction: of one video; each clip need not be there before it is reached.
+        clips: their positions in the prediction, see :func:`choose_clips`.
+        settings: of a kind in :data:`SIMILARITIES`.
     """
-    linked = [LinkedClip(clips[0], np.arange(num_queries))]
+    num_queries = len(prediction.class_logits[int(clips[0])])
+    return link_adjacent(
+        clips, num_queries, SIMILARITIES[settings.kind](prediction, settings), settings.buffer_length
+    )
+
+
+def link_adjacent(
+    clips: Sequence[int], num_queries: int, similarity: Similarity, memory: int = 1
+) -> Iterator[LinkedClip]:
+    """Assign the queries of each clip to the tracks, clip after clip.
+
+    Track ``slot`` begins as query ``slot`` of the first clip. The similarity is given the
+    last ``memory`` linked clips.
+    """
+    linked = [LinkedClip(int(clips[0]), np.arange(num_queries))]
+    yield linked[-1]
     for clip in clips[1:]:
-        _, order = assign(-similarity(linked, clip))
-        linked.append(LinkedClip(clip, order))
-    return np.stack([past.order for past in linked])
+        _, order = assign(-similarity(linked, int(clip)))
+        linked = [*linked, LinkedClip(int(clip), order)][-memory:]
+        yield linked[-1]
 
 
 def choose_clips(prediction: VideoPrediction, stride: int) -> np.ndarray:

@@ -1,10 +1,13 @@
 """Clip predictions made up for tests: random ones, and ones that know the ground truth."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from novis.clips import clip_frames, clip_starts, overlap_lengths
 from novis.masks import decode
 from novis.structures import Video, VideoPrediction, encode_logits
+from novis.tracking.clip_window import prediction_of
 
 
 def random_prediction(
@@ -31,6 +34,18 @@ def random_prediction(
         ),
         mask_codes=rng.integers(0, 256, (*clips, clip_length, 8, 12), np.uint8),
     )
+
+
+def as_stream(prediction, num_held):
+    """The same prediction, of which only the last clips that were asked for can be read."""
+    names = ("class_logits", "embeddings", "overlap_embeddings", "mask_codes")
+    clips = (
+        SimpleNamespace(**{name: getattr(prediction, name)[clip] for name in names})
+        for clip in range(len(prediction.starts))
+    )
+    p = prediction
+    sizes = p.input_size, p.padded_size
+    return prediction_of(clips, p.video, p.clip_length, *sizes, p.starts, p.overlap_lengths, num_held)
 
 
 def drawn(tracks):

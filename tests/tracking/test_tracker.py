@@ -108,8 +108,15 @@ def test_changes_are_counted_between_adjacent_clips():
 
 
 def test_a_similarity_of_nan_stops_nothing():
-    found = link_adjacent([0, 1], 3, lambda linked, clip: np.full((3, 3), np.nan))
-    assert sorted(found[1]) == [0, 1, 2]
+    _, found = link_adjacent([0, 1], 3, lambda linked, clip: np.full((3, 3), np.nan))
+    assert sorted(found.order) == [0, 1, 2]
+
+
+def test_a_tracker_sees_no_more_clips_than_its_buffer_holds():
+    seen = []
+    link = link_adjacent(range(6), 2, lambda linked, clip: seen.append(len(linked)) or np.eye(2), memory=3)
+    assert [clip for clip, _ in link] == list(range(6))
+    assert seen == [1, 2, 3, 3, 3]
 
 
 def test_a_stride_that_was_not_predicted_is_refused():
