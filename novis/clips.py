@@ -1,13 +1,24 @@
-"""The clip plan: which frames each clip covers, and what adjacent clips share.
+"""The clip plan: which frames each clip covers, what adjacent clips share, where a video is cut.
 
-Sampling, prediction and tracking all ask this module, so they cannot disagree.
+Sampling, prediction, tracking and evaluation all ask this module, so they cannot disagree.
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from novis.errors import InputError
+
+# No video is as long: what keeps the ids of two videos' sub-sequences apart.
+_FRAMES_PER_ID = 100_000
+
+
+class Sequence(NamedTuple):
+    """A sub-sequence that counts as a video (Fig. 1): its id, and its frames in the whole video."""
+
+    id: int
+    frames: slice
 
 
 def clip_starts(num_frames: int, clip_length: int, stride: int) -> list[int]:
@@ -56,3 +67,23 @@ def overlap_lengths(num_frames: int, clip_length: int, stride: int) -> list[int]
     """All overlap lengths above 0 that occur between adjacent clips of a video, ascending."""
     starts = clip_starts(num_frames, clip_length, stride)
     return sorted({overlap_length(a, b, clip_length) for a, b in pairwise(starts)} - {0})
+
+
+def sequences(video_id: int, num_frames: int, length: int) -> list[Sequence]:
+    """The sub-sequences of T' frames that a video is cut into, in order (Fig. 1).
+
+    They lie end to end; like the last clip, the last one slides back to end on the last
+    frame, so every one has T' frames and holds clips of any T up to T' without padding. A
+    video of at most T' frames is one sequence. The id names video and first frame: frame 16
+    of video 12 begins sequence 1200016.
+
+    Raises:
+        InputError: T' is below 1, or the video has too many frames for such ids.
+    """
+    if length < 1:
+        raise InputError(f"sequences of {length} frames: the length must be at least 1")
+    if num_frames >= _FRAMES_PER_ID:
+        raise InputError(f"video {video_id}: {num_frames} frames are too many to be cut into sequences")
+    length = min(length, num_frames)
+    starts = clip_starts(num_frames, length, length)
+    return [Sequence(video_id * _FRAMES_PER_ID + start, slice(start, start + length)) for start in starts]

@@ -7,7 +7,7 @@ frozen dataclasses below.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from itertools import product
 from pathlib import PurePosixPath
@@ -42,11 +42,14 @@ STAGES = {
 
 # The one template of all paths below the results folder. Hyphens join fields, underscores words.
 TRAINING = "{dataset}/{split}/{model}-{variant}/T{train_clip_length}-seed{seed}"
-PREDICTION = TRAINING + "/test-T{clip_length}-{starts}-{min_size}px"
-TRACKING = PREDICTION + "/S{stride}-{tracker}"
+PREDICTION = TRAINING + "/test-T{clip_length}-{starts}-{min_size}px{reading}"
+TRACKING = PREDICTION + "/S{stride}-{tracker}{sequences}"
 
-# The test clip length of an offline method: each video is one clip.
+# The test clip length of an offline method (each video is one clip), and the length of
+# sequences where videos are not cut.
 WHOLE_VIDEO = "video"
+# The reading of the overlap embeddings that the model file has.
+OWN_READING = "own"
 
 # What each wildcard of the templates may look like.
 WILDCARDS = {
@@ -59,8 +62,10 @@ WILDCARDS = {
     "clip_length": f"[0-9]+|{WHOLE_VIDEO}",
     "starts": "all|every[0-9]+",
     "min_size": "[0-9]+",
+    "reading": "(-[a-z0-9_]+)?",
     "stride": "[0-9]+",
     "tracker": "[a-z0-9_]+",
+    "sequences": "(-[0-9]+frames)?",
     "study": "[a-z0-9_]+",
 }
 
@@ -75,10 +80,13 @@ _BLOCK_KEYS = (
     "tracker",
     "starts",
     "min_size",
+    "reading",
+    "sequence_length",
     "seed",
 )
-# The test clip length is that of the training, and the size at test that of the data set, unless given.
-_OPTIONAL_KEYS = ("test_clip_length", "min_size")
+# Unless given, the test clip length is that of the training, the size at test that of the data set, the
+# overlap embeddings are read as the model file has it, and videos are not cut.
+_OPTIONAL_KEYS = ("test_clip_length", "min_size", "reading", "sequence_length")
 
 
 @dataclass(frozen=True, order=True)
@@ -103,13 +111,16 @@ class Prediction:
     """One clip cache: a checkpoint applied with test clip length T at a set of clip starts.
 
     ``clip_length`` is T, or ``video`` where each video is one clip; ``starts`` is ``all``
-    (every start: any stride can be tracked from it) or ``every<S>``.
+    (every start: any stride can be tracked from it) or ``every<S>``. ``reading`` names
+    other settings of the overlap embeddings than those of the training: they have no
+    parameters, so no other training is needed.
     """
 
     training: Training
     clip_length: int | str
     starts: str
     min_size: int
+    reading: str = OWN_READING
 
     @property
     def folder(self) -> PurePosixPath:
@@ -120,16 +131,22 @@ class Prediction:
     def fields(self) -> dict[str, Any]:
         """All wildcards of its path."""
         own = {"clip_length": self.clip_length, "starts": self.starts, "min_size": self.min_size}
-        return asdict(self.training) | own
+        reading = "" if self.reading == OWN_READING else f"-{self.reading}"
+        return asdict(self.training) | own | {"reading": reading}
 
 
 @dataclass(frozen=True, order=True)
 class Tracking:
-    """One results.json: a clip cache linked by one tracker at one stride."""
+    """One results.json: a clip cache linked by one tracker at one stride.
+
+    With a ``sequence_length`` T' the videos are first cut into sequences of T' frames, each
+    of which counts as a video (Fig. 1).
+    """
 
     prediction: Prediction
     stride: int
     tracker: str
+    sequence_length: int | str = WHOLE_VIDEO
 
     @property
     def folder(self) -> PurePosixPath:
@@ -139,7 +156,9 @@ class Tracking:
     @property
     def fields(self) -> dict[str, Any]:
         """All wildcards of its path."""
-        return self.prediction.fields | {"stride": self.stride, "tracker": self.tracker}
+        whole = self.sequence_length == WHOLE_VIDEO
+        own = {"stride": self.stride, "tracker": self.tracker}
+        return self.prediction.fields | own | {"sequences": "" if whole else f"-{self.sequence_length}frames"}
 
 
 @dataclass(frozen=True)
@@ -175,15 +194,16 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
     rows = tuple(
         dict.fromkeys(tracking for block in study["blocks"] for tracking in _block(name, block, config))
     )
-    settings = {(row.prediction, row.stride): None for row in rows}
+    settings = {replace(row, tracker=""): None for row in rows}
     yardsticks = tuple(
-        Tracking(prediction, stride, _known("tracker", tracker, config, name))
-        for prediction, stride in settings
+        replace(setting, tracker=_known("tracker", tracker, config, name))
+        for setting in settings
         for tracker in study.get("yardsticks", ())
     )
     frames = {}
     if study.get("frame_ap"):
-        frames = {p: Tracking(p, _longest(p.clip_length), _unlinked(config, name)) for p, _ in settings}
+        predictions = dict.fromkeys(row.prediction for row in rows)
+        frames = {p: Tracking(p, _longest(p.clip_length), _unlinked(config, name)) for p in predictions}
     return Study(name, study["layout"], study["title"], rows, yardsticks, frames)
 
 
@@ -207,8 +227,10 @@ def stage_code(stage: str) -> str:
 
 def row_fields(tracking: Tracking, config: Mapping[str, Any]) -> dict[str, Any]:
     """What a table knows of a tracked run: its wildcards and the settings behind the names."""
-    fields = tracking.fields
+    fields = {key: value for key, value in tracking.fields.items() if key != "sequences"}
     return fields | {
+        "reading": tracking.prediction.reading,
+        "sequence_length": tracking.sequence_length,
         "variant_settings": config["variants"][fields["variant"]],
         "tracker_settings": config["trackers"][fields["tracker"]],
     }
@@ -237,27 +259,63 @@ def _block(study: str, block: Mapping[str, Any], config: Mapping[str, Any]) -> I
 def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> Tracking:
     for kind in ("dataset", "model", "variant", "tracker"):
         _known(kind, fields[kind], config, study)
-    train_length, stride = fields["clip_length"], fields["stride"]
-    test_length = fields["test_clip_length"] or train_length
+    reading = fields["reading"] or OWN_READING
+    if reading != OWN_READING:
+        _known("reading", reading, config, study)
+    if fields["starts"] not in ("all", "stride"):
+        raise InputError(f"study '{study}': starts '{fields['starts']}' must be 'all' or 'stride'")
+    test_length, stride, sequence_length, starts = _clips(study, fields)
+    _refuse_longer(study, fields, test_length, config)
+    training = Training(
+        fields["dataset"],
+        fields["split"],
+        fields["model"],
+        fields["variant"],
+        fields["clip_length"],
+        fields["seed"],
+    )
+    min_size = fields["min_size"] or config["datasets"][fields["dataset"]]["min_size"]
+    prediction = Prediction(training, test_length, starts, min_size, reading)
+    return Tracking(prediction, stride, fields["tracker"], sequence_length)
+
+
+def _clips(study: str, fields: Mapping[str, Any]) -> tuple[int | str, int, int | str, str]:
+    """Test clip length, stride, sequence length and clip starts of a block's row."""
+    test_length, stride = fields["test_clip_length"] or fields["clip_length"], fields["stride"]
+    sequence_length = fields["sequence_length"] or WHOLE_VIDEO
     if not 1 <= stride <= _longest(test_length):
         raise InputError(
             f"study '{study}': stride S={stride} with test clip length T={test_length}; S must lie in 1..T"
             " (and be 1 where each video is one clip)"
         )
-    learned = config["variants"][fields["variant"]].get("temporal_encoding", "learned") == "learned"
+    if sequence_length == WHOLE_VIDEO:
+        return test_length, stride, sequence_length, _starts(fields["starts"], stride)
+    if test_length == WHOLE_VIDEO:
+        # A sequence counts as a video: each is one clip, and no two clips share a frame.
+        return sequence_length, sequence_length, sequence_length, _starts("stride", sequence_length)
+    if sequence_length < test_length:
+        raise InputError(
+            f"study '{study}': sequences of {sequence_length} frames with test clip length T={test_length}; "
+            "a sequence must hold a clip"
+        )
+    return test_length, stride, sequence_length, _starts(fields["starts"], stride)
+
+
+def _starts(starts: str, stride: int) -> str:
+    return starts if starts == "all" else f"every{stride}"
+
+
+def _refuse_longer(
+    study: str, fields: Mapping[str, Any], test_length: int | str, config: Mapping[str, Any]
+) -> None:
+    """A learned temporal encoding cannot stretch."""
+    train_length, variant = fields["clip_length"], fields["variant"]
+    learned = config["variants"][variant].get("temporal_encoding", "learned") == "learned"
     if learned and (test_length == WHOLE_VIDEO or test_length > train_length):
         raise InputError(
-            f"study '{study}': variant '{fields['variant']}' trained with T={train_length} cannot be tested "
+            f"study '{study}': variant '{variant}' trained with T={train_length} cannot be tested "
             f"with T={test_length}: its learned temporal encoding has no rows for the other frames"
         )
-    if fields["starts"] not in ("all", "stride"):
-        raise InputError(f"study '{study}': starts '{fields['starts']}' must be 'all' or 'stride'")
-    starts = "all" if fields["starts"] == "all" else f"every{stride}"
-    training = Training(
-        fields["dataset"], fields["split"], fields["model"], fields["variant"], train_length, fields["seed"]
-    )
-    min_size = fields["min_size"] or config["datasets"][fields["dataset"]]["min_size"]
-    return Tracking(Prediction(training, test_length, starts, min_size), stride, fields["tracker"])
 
 
 def _longest(clip_length: int | str) -> int:

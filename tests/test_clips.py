@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from novis.clips import clip_frames, clip_starts, overlap_length, overlap_lengths
+from novis.clips import clip_frames, clip_starts, overlap_length, overlap_lengths, sequences
 from novis.errors import InputError
 
 
@@ -49,3 +49,18 @@ def test_overlap_is_counted_in_shared_frames():
 def test_overlap_lengths_include_that_of_the_shifted_last_clip():
     assert overlap_lengths(11, 4, 3) == [1, 3]
     assert overlap_lengths(12, 4, 4) == []
+
+
+@pytest.mark.parametrize("num_frames", range(1, 30))
+@pytest.mark.parametrize("length", range(1, 9))
+def test_sequences_cover_every_frame_and_have_one_length(num_frames, length):
+    parts = sequences(7, num_frames, length)
+    assert {f for part in parts for f in range(*part.frames.indices(num_frames))} == set(range(num_frames))
+    assert {part.frames.stop - part.frames.start for part in parts} == {min(length, num_frames)}
+    assert [part.id for part in parts] == [700000 + part.frames.start for part in parts]
+
+
+@pytest.mark.parametrize(("num_frames", "length", "message"), [(10, 0, "at least 1"), (10**5, 3, "too many")])
+def test_what_cannot_be_cut_is_refused(num_frames, length, message):
+    with pytest.raises(InputError, match=message):
+        sequences(7, num_frames, length)

@@ -14,6 +14,7 @@ CONFIG = {
         "offline": {"temporal_encoding": "sine_3d"},
         "novis": {"dice_loss": "volumetric"},
     },
+    "readings": {"output_query": {"query": "output"}},
     "trackers": {
         "embed": {"kind": "embed"},
         "overlap_embed": {"kind": "overlap_embed"},
@@ -92,6 +93,25 @@ def test_an_offline_method_is_tested_on_whole_videos():
     assert study.frames[row.prediction].stride == 1
 
 
+def test_sequences_are_tracked_from_the_cache_of_whole_videos():
+    study = expand("table", with_block(sequence_length=[8, "video"]))
+    cut, whole = study.rows[0], next(r for r in study.rows if r.sequence_length == "video")
+    assert cut.prediction == whole.prediction
+    assert str(cut.folder) == f"{whole.folder}-8frames"
+    assert {y.sequence_length for y in study.yardsticks} == {8, "video"}
+
+
+def test_offline_every_sequence_is_one_clip():
+    row = expand("table", with_block(**OFFLINE, sequence_length=8)).rows[0]
+    assert str(row.folder).endswith("small-offline/T4-seed0/test-T8-every8-64px/S8-identity-8frames")
+
+
+def test_another_reading_of_the_overlap_needs_no_other_training():
+    rows = expand("table", with_block(reading=["own", "output_query"])).rows
+    assert len({row.prediction.training for row in rows}) == len(rows) // 2
+    assert any("/test-T4-all-64px-output_query/S2-embed" in str(row.folder) for row in rows)
+
+
 def test_different_runs_have_different_paths():
     trackings = expand("table", CONFIG).trackings
     assert len({str(t.folder) for t in trackings}) == len(trackings)
@@ -131,6 +151,9 @@ def test_dataset_schedule_variant_clip_length_and_seed_are_overrides():
         ({"test_clip_length": 6}, "trained with T=4 cannot be tested with T=6"),
         (OFFLINE | {"variant": "novis"}, "trained with T=4 cannot be tested with T=video"),
         (OFFLINE | {"stride": 2}, "S=2 with test clip length T=video"),
+        (OFFLINE | {"variant": "novis", "sequence_length": 8}, "trained with T=4 cannot be tested with T=8"),
+        ({"sequence_length": 3}, "sequences of 3 frames with test clip length T=4"),
+        ({"reading": "output_qery"}, "unknown reading 'output_qery'; did you mean 'output_query'"),
     ],
 )
 def test_a_mistake_is_named(changes, message):

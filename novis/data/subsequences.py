@@ -1,26 +1,25 @@
 """A validation set cut into shorter sequences, to measure how methods bear the length of videos.
 
-Each video becomes consecutive sequences of T' frames; what is left at its end is a shorter
-sequence of its own. Every sequence counts as a video (Fig. 1).
+Every sequence counts as a video (Fig. 1); :func:`novis.clips.sequences` says where videos are cut.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from novis.clips import sequences
 from novis.data.annotations import read_annotations, write_annotations
-from novis.errors import InputError
 from novis.structures import Annotations, Instance, Video
 
 
 def subsequences(annotations: Path, length: int, output: Path) -> None:
     """Cut every video of an annotation file into sequences, each a video of its own.
 
-    Frames stay where they are: file names are kept, ids are numbered anew.
+    Frames stay where they are: file names are kept.
 
     Args:
         annotations: the data set's JSON file
-        length: frames of a sequence; the last one of a video may be shorter
+        length: frames of a sequence; a shorter video is one sequence
         output: the JSON file to write
     """
     cut = cut_annotations(read_annotations(annotations), length)
@@ -28,35 +27,31 @@ def subsequences(annotations: Path, length: int, output: Path) -> None:
 
 
 def cut_annotations(annotations: Annotations, length: int) -> Annotations:
-    """The sequences of ``length`` frames of every video, in order, ids from 1 on.
+    """The sequences of ``length`` frames of every video, in order; instances are numbered from 1 on.
 
     An instance belongs to every sequence in which it has a mask, as an instance of its own.
 
     Raises:
         InputError: ``length`` is below 1.
     """
-    if length < 1:
-        raise InputError(f"sequences of {length} frames: the length must be at least 1")
     by_video: dict[int, list[Instance]] = {video.id: [] for video in annotations.videos}
     for instance in annotations.instances or ():
         by_video[instance.video_id].append(instance)
     videos: list[Video] = []
     instances: list[Instance] = []
     for video in annotations.videos:
-        for frames in _pieces(video.length, length):
-            sequence = replace(video, id=len(videos) + 1, file_names=video.file_names[frames])
-            videos.append(sequence)
-            for instance in by_video[video.id]:
-                part = _part(instance, frames)
-                if any(rle is not None for rle in part.segmentations):
-                    instances.append(replace(part, id=len(instances) + 1, video_id=sequence.id))
-    kept = None if annotations.instances is None else tuple(instances)
+        for id_, frames in sequences(video.id, video.length, length):
+            videos.append(replace(video, id=id_, file_names=video.file_names[frames]))
+            instances += [replace(part, video_id=id_) for part in cut_instances(by_video[video.id], frames)]
+    numbered = tuple(replace(instance, id=number) for number, instance in enumerate(instances, 1))
+    kept = None if annotations.instances is None else numbered
     return replace(annotations, videos=tuple(videos), instances=kept)
 
 
-def _pieces(num_frames: int, length: int) -> Iterator[slice]:
-    for start in range(0, num_frames, length):
-        yield slice(start, min(start + length, num_frames))
+def cut_instances(instances: Iterable[Instance], frames: slice) -> list[Instance]:
+    """Instances within some frames of their video, without those that have no mask there."""
+    parts = [_part(instance, frames) for instance in instances]
+    return [part for part in parts if any(rle is not None for rle in part.segmentations)]
 
 
 def _part(instance: Instance, frames: slice) -> Instance:

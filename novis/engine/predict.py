@@ -2,10 +2,10 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -18,7 +18,7 @@ from novis.engine.features import KeptFeatures
 from novis.engine.fit import use_threads
 from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
-from novis.experiment import WHOLE_VIDEO, stage_code
+from novis.experiment import WHOLE_VIDEO, nearest, stage_code
 from novis.files import sha256
 from novis.storage.clip_cache import ClipCacheWriter
 from novis.structures import Video, VideoPrediction
@@ -36,6 +36,7 @@ def predict(
     starts: str = "all",
     videos: Path | None = None,
     features: Path | None = None,
+    overlap: dict[str, Any] | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     threads: int | None = None,
 ) -> None:
@@ -55,11 +56,14 @@ def predict(
         starts: 'all' for a clip at every frame, or 'every2' for those of stride 2 alone
         videos: a file that names the videos; all of them without it
         features: frame features of this checkpoint ('novis features'); computed anew without it
+        overlap: other settings of the overlap embeddings than those of the training (query, mask,
+            fallback): they have no parameters; see novis.model.overlap
         precision: of the network's forward pass
         threads: CPU threads of the network
     """
     use_threads(threads)
     content = read_checkpoint(checkpoint)
+    _read_overlap(content, overlap or {})
     model = load_model(checkpoint, content)
     stride, length = parse_starts(starts), parse_clip_length(clip_length)
     truth = read_annotations(annotations, read_names(videos) if videos else None)
@@ -99,6 +103,17 @@ def _write(writer: ClipCacheWriter, video: Video, plan: VideoPlan, clips: Iterat
     with writer.video(video, plan.starts, *sizes, plan.overlap_lengths, plan.clip_length) as group:
         for clip in clips:
             group.append(clip.class_logits, clip.embeddings, clip.overlap_embeddings, clip.mask_codes)
+
+
+def _read_overlap(content: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Change the settings of the overlap embeddings in a checkpoint's configuration."""
+    if settings:
+        own = content["meta"]["config"]["model"]["overlap"]
+        for name in settings:
+            if name not in own or name == "type":
+                known = [key for key in own if key != "type"]
+                raise InputError(f"overlap embeddings: unknown setting '{name}'{nearest(name, known)}")
+        own.update(settings)
 
 
 def parse_starts(starts: str) -> int | None:

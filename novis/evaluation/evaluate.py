@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from novis.data.annotations import read_annotations
 from novis.data.splits import read_names
+from novis.data.subsequences import cut_annotations
 from novis.evaluation.frame_ap import match_frames
 from novis.evaluation.metrics import summarise
 from novis.evaluation.pairing import pair
@@ -28,6 +29,7 @@ def evaluate(
     videos: Path | None = None,
     per_frame: bool = False,
     matches: Path | None = None,
+    sequence_length: int | None = None,
 ) -> None:
     """Score predicted tracks against ground truth; neither a network nor frames are needed.
 
@@ -41,9 +43,12 @@ def evaluate(
         videos: a file that names the videos that count; all of them without it
         per_frame: score masks in single frames instead of tracks (Fig. 4)
         matches: also keep the outcome of matching, from which differences are judged
+        sequence_length: score sequences of so many frames as videos of their own (Fig. 1), as
+            'novis track' with the same option has tracked them
     """
     with collector_paused():
         truth = read_annotations(annotations, read_names(videos) if videos else None)
+        truth = cut_annotations(truth, sequence_length) if sequence_length else truth
         # The runs of every mask are seen while its pixels are counted.
         tracks = tqdm(read_results(results, check_runs=False), "evaluate", unit="track", disable=None)
         pairings = pair(truth, tracks, str(results))

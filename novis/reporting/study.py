@@ -19,6 +19,8 @@ KEY = (
     "stride",
     "tracker",
     "min_size",
+    "reading",
+    "sequence_length",
 )
 # What stays the same within one panel of the clip analysis.
 PANEL = ("dataset", "model", "variant", "min_size")

@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from novis.data.annotations import read_annotations
+from novis.data.subsequences import cut_instances
 from novis.errors import InputError
 from novis.files import write_json
 from novis.storage.clip_cache import ClipCache
 from novis.storage.results_json import writing_results
 from novis.structures import Instance
+from novis.tracking.sequences import cut_prediction
 from novis.tracking.settings import TrackerSettings
 from novis.tracking.video import TrackedVideo, track_video
 
@@ -34,6 +37,7 @@ def track(
     stride: int,
     top_k: int = 10,
     annotations: Path | None = None,
+    sequence_length: int | None = None,
     workers: int = 1,
 ) -> None:
     """Link the clips of a cache into tracks, without the network.
@@ -48,22 +52,25 @@ def track(
         stride: frames from one clip to the next, from 1 to the clip length
         top_k: tracks to keep of each video (of each clip, if clips are not linked)
         annotations: ground truth of the videos; only oracle linking reads it
+        sequence_length: cut each video into sequences of so many frames, at least the clip length,
+            and track each as a video of its own (Fig. 1); whole videos without it
         workers: processes that share the videos
     """
     chosen = TrackerSettings.from_dict(settings)
     if top_k < 1 or workers < 1:
         raise InputError(f"top_k={top_k} and workers={workers} must be at least 1")
     jobs = _jobs(cache, chosen, annotations)
-    run = partial(_track_cached, Path(cache), chosen, stride, top_k)
+    run = partial(_track_cached, Path(cache), chosen, stride, top_k, sequence_length)
     totals: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
     with writing_results(output) as results, _mapping(workers) as mapping:
-        for tracked in tqdm(mapping(run, jobs), "track", len(jobs), unit="video", disable=None):
+        progress = tqdm(mapping(run, jobs), "track", len(jobs), unit="video", disable=None)
+        for tracked in chain.from_iterable(progress):
             for found in tracked.tracks:
                 results.write(found)
             totals.update(asdict(tracked.counts), videos=1, tracks=len(tracked.tracks))
             seconds.update(linking=tracked.linking_seconds, export=tracked.export_seconds)
-    about = {"settings": asdict(chosen), "stride": stride, "top_k": top_k}
+    about = {"settings": asdict(chosen), "stride": stride, "top_k": top_k, "sequence_length": sequence_length}
     write_json(Path(output).with_name("linking.json"), about | _summary(totals), indent=2)
     logger.info(
         "%s: %d videos; linking took %.1f s, exporting masks %.1f s",
@@ -95,15 +102,35 @@ def _jobs(cache: Path, settings: TrackerSettings, annotations: Path | None) -> l
     return [(video_id, instances[video_id]) for video_id in video_ids]
 
 
-def _track_cached(cache: Path, settings: TrackerSettings, stride: int, top_k: int, job: _Job) -> TrackedVideo:
+def _track_cached(
+    cache: Path,
+    settings: TrackerSettings,
+    stride: int,
+    top_k: int,
+    sequence_length: int | None,
+    job: _Job,
+) -> list[TrackedVideo]:
+    """The tracks of a video, or of each of its sequences."""
     video_id, instances = job
     with ClipCache(cache) as opened:
         category_ids = [category.id for category in opened.categories]
-        return track_video(opened.prediction(video_id), settings, stride, top_k, category_ids, instances)
+        whole = opened.prediction(video_id)
+        parts = cut_prediction(whole, sequence_length) if sequence_length else [(whole, slice(None))]
+        return [
+            track_video(
+                part,
+                settings,
+                stride,
+                top_k,
+                category_ids,
+                None if instances is None else cut_instances(instances, frames),
+            )
+            for part, frames in parts
+        ]
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterable[TrackedVideo]]]:
+def _mapping(workers: int) -> Iterator[Callable[..., Iterable[list[TrackedVideo]]]]:
     """Yield ``map`` or its like over worker processes, results in order."""
     if workers == 1:
         yield map

@@ -8,13 +8,15 @@ from novis.data.subsequences import cut_annotations, subsequences
 from novis.errors import InputError
 
 
-def test_the_rest_of_a_video_is_a_sequence_of_its_own(toy_dataset):
-    # Videos of 8, 5, 1 and 3 frames.
+def test_every_sequence_has_the_length_asked_for_and_ends_with_its_video(toy_dataset):
+    # Videos of 8, 5, 1 and 3 frames; only those shorter than a sequence are shorter.
     cut = cut_annotations(toy_dataset.annotations, 3)
-    assert [video.length for video in cut.videos] == [3, 3, 2, 3, 2, 1, 3]
-    assert [video.id for video in cut.videos] == list(range(1, 8))
-    names = [name for video in cut.videos for name in video.file_names]
-    assert names == [name for video in toy_dataset.annotations.videos for name in video.file_names]
+    assert [video.length for video in cut.videos] == [3, 3, 3, 3, 3, 1, 3]
+    assert [video.id for video in cut.videos] == [100000, 100003, 100005, 200000, 200002, 300000, 400000]
+    whole = {video.id: video.file_names for video in toy_dataset.annotations.videos}
+    for video in cut.videos:
+        first = video.id % 100000
+        assert video.file_names == whole[video.id // 100000][first : first + video.length]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 100])
@@ -23,12 +25,12 @@ def test_masks_stay_with_their_frames_and_none_is_lost(toy_dataset, length):
     file_names = {video.id: video.file_names for video in annotations.videos}
 
     def masks_by_frame(source, names):
-        return sorted(
+        return {
             (names[i.video_id][frame], i.category_id, rle["counts"])
             for i in source.instances
             for frame, rle in enumerate(i.segmentations)
             if rle is not None
-        )
+        }
 
     cut = cut_annotations(annotations, length)
     cut_names = {video.id: video.file_names for video in cut.videos}
@@ -43,7 +45,7 @@ def test_an_instance_is_only_in_sequences_that_show_it(toy_dataset):
     changed = (replace(first, segmentations=shown, occlusion=labels), *rest)
     cut = cut_annotations(replace(toy_dataset.annotations, instances=changed), 2)
     parts = [i for i in cut.instances if i.occlusion is not None]
-    assert [part.video_id for part in parts] == [1, 2]
+    assert [part.video_id for part in parts] == [100000, 100002]
     assert all(part.occlusion == ("no_occlusion", "slight_occlusion") for part in parts)
 
 

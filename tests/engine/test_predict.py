@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from novis.data.frames import read_frame
+from novis.data.subsequences import subsequences
 from novis.engine.checkpoints import load_model, write_checkpoint
 from novis.engine.predict import parse_clip_length, parse_starts, predict, predict_video
 from novis.engine.streaming import VideoStream
 from novis.errors import InputError
 from novis.model.registry import MODELS
 from novis.storage.clip_cache import ClipCache
+from novis.tracking.sequences import cut_prediction
 from novis.tracking.track import track
 from tests.engine.conftest import CATEGORIES
 from tests.engine.small_network import small_config
@@ -122,6 +124,41 @@ def test_offline_tracks_span_the_video_whatever_links_them(toy_dataset, offline_
 def test_whole_videos_are_refused_by_a_learned_temporal_encoding(toy_dataset, checkpoint, tmp_path):
     with pytest.raises(InputError, match="clips of 8 frames for a network trained on 3"):
         predict(**arguments(toy_dataset, checkpoint, tmp_path / "clips.h5", clip_length="video"))
+
+
+def test_sequences_of_a_full_cache_are_what_is_predicted_of_them_alone(toy_dataset, checkpoint, tmp_path):
+    cut = tmp_path / "cut.json"
+    subsequences(toy_dataset.annotation_file, 4, cut)
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "whole.h5"))
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "cut.h5", annotations=cut))
+    with ClipCache(tmp_path / "whole.h5") as whole, ClipCache(tmp_path / "cut.h5") as alone:
+        parts = [part for i in whole.video_ids for part, _ in cut_prediction(whole.prediction(i), 4)]
+        assert [part.video.id for part in parts] == list(alone.video_ids)
+        for part in parts:
+            other = alone.prediction(part.video.id)
+            assert part.video == other.video
+            np.testing.assert_array_equal(part.starts, other.starts)
+            # Batches of clips differ, and with them the last bits.
+            np.testing.assert_allclose(part.class_logits, other.class_logits, rtol=1e-4, atol=1e-5)
+            # One clip alone overlaps with none.
+            for clip in range(len(part.starts)) if len(part.starts) > 1 else ():
+                ours, theirs = part.overlap_embeddings[clip, 0, 0], other.overlap_embeddings[clip, 0, 0]
+                np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_overlap_embeddings_can_be_read_otherwise_than_in_training(toy_dataset, checkpoint, tmp_path):
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "own.h5"))
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "other.h5", overlap={"query": "output"}))
+    with ClipCache(tmp_path / "own.h5") as own, ClipCache(tmp_path / "other.h5") as other:
+        assert json.loads(other.attributes["config"])["model"]["overlap"]["query"] == "output"
+        first, second = own.prediction(1), other.prediction(1)
+        np.testing.assert_array_equal(first.embeddings, second.embeddings)
+        assert not np.allclose(first.overlap_embeddings[0, 0], second.overlap_embeddings[0, 0])
+
+
+def test_an_unknown_reading_is_named(toy_dataset, checkpoint, tmp_path):
+    with pytest.raises(InputError, match="unknown setting 'qery'; did you mean 'query'"):
+        predict(**arguments(toy_dataset, checkpoint, tmp_path / "clips.h5", overlap={"qery": "output"}))
 
 
 @pytest.mark.parametrize("clip_length", ["whole", "0", "-2", "2.5", 0])

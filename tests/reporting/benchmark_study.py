@@ -24,6 +24,8 @@ def run(dataset, ap=None, exported=True, **fields):
         "tracker": "overlap_embed",
         "tracker_settings": {"kind": "overlap_embed"},
         "min_size": 360,
+        "reading": "own",
+        "sequence_length": "video",
     }
     return row | {"ap": ap, "exported": exported} | fields
 

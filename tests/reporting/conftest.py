@@ -56,6 +56,8 @@ def run(
         "tracker": tracker,
         "tracker_settings": TRACKERS[tracker],
         "min_size": 96,
+        "reading": "own",
+        "sequence_length": "video",
         "role": role,
     }
 

@@ -9,7 +9,9 @@ from novis.errors import InputError
 from novis.reporting.collect import aggregate, collect, tidy
 from novis.reporting.study import KEY, read_study
 
-ROW = dict(zip(KEY, ("row", "shapes", "novis_shapes", "novis", 4, 4, 2, "embed", 96), strict=True))
+ROW = dict(
+    zip(KEY, ("row", "shapes", "novis_shapes", "novis", 4, 4, 2, "embed", 96, "own", "video"), strict=True)
+)
 
 
 def table_of(values):

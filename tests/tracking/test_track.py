@@ -6,6 +6,7 @@ import pytest
 
 from novis.data.annotations import write_annotations
 from novis.errors import InputError
+from novis.evaluation.evaluate import evaluate
 from novis.storage.clip_cache import ClipCacheWriter, categories_json
 from novis.storage.results_json import read_results
 from novis.structures import Annotations
@@ -13,11 +14,9 @@ from novis.tracking.track import track
 from tests.tracking.predictions import drawn, true_prediction
 
 
-@pytest.fixture(scope="module")
-def cache(toy_dataset, tmp_path_factory):
-    annotations = toy_dataset.annotations
-    path = tmp_path_factory.mktemp("cache") / "clips.h5"
-    attributes = {
+def attributes(annotations):
+    """Those of a clip cache of T = 3."""
+    return {
         "config": "",
         "checkpoint_sha256": "",
         "clip_length": 3,
@@ -25,7 +24,13 @@ def cache(toy_dataset, tmp_path_factory):
         "min_size": 192,
         "categories": categories_json(annotations.categories),
     }
-    with ClipCacheWriter(path, attributes) as writer:
+
+
+@pytest.fixture(scope="module")
+def cache(toy_dataset, tmp_path_factory):
+    annotations = toy_dataset.annotations
+    path = tmp_path_factory.mktemp("cache") / "clips.h5"
+    with ClipCacheWriter(path, attributes(annotations)) as writer:
         for video in reversed(annotations.videos):
             writer.write(true_prediction(annotations, video, 3, stride=2))
         writer.finish()
@@ -119,3 +124,19 @@ def test_a_larger_top_k_only_adds_tracks(cache, tmp_path):
         kept = [t for t in many if t.video_id == video_id]
         assert [t for t in few if t.video_id == video_id] == kept[:2]
         assert np.all(np.diff([t.score for t in kept]) <= 0)
+
+
+def test_sequences_are_tracked_and_scored_as_videos(toy_dataset, tmp_path):
+    annotations = toy_dataset.annotations
+    with ClipCacheWriter(tmp_path / "clips.h5", attributes(annotations)) as writer:
+        for video in annotations.videos:
+            writer.write(true_prediction(annotations, video, 3))
+        writer.finish()
+    for kind in ("embed", "oracle"):
+        results = tmp_path / kind / "results.json"
+        truth = toy_dataset.annotation_file
+        track(tmp_path / "clips.h5", results, {"kind": kind}, 2, 2, truth, sequence_length=4)
+        evaluate(truth, results, tmp_path / "metrics.json", sequence_length=4)
+        metrics = json.loads((tmp_path / "metrics.json").read_text())
+        # Videos of 8, 5, 1 and 3 frames.
+        assert (metrics["AP"], metrics["num_videos"]) == (1.0, 2 + 2 + 1 + 1)

@@ -9,6 +9,12 @@ def needs_truth(wildcards):
     return annotations(wildcards) if oracle else []
 
 
+def sequence_options(wildcards):
+    """The option of tracking and evaluation for videos that are cut into sequences."""
+    length = wildcards.sequences.removeprefix("-").removesuffix("frames")
+    return f"--sequence-length {length}" if length else ""
+
+
 rule track:
     input:
         clips=rules.predict.output,
@@ -30,9 +36,10 @@ rule track:
             f"--annotations {input.annotations}" if input.annotations else ""
         ),
         top_k=dataset_setting("top_k"),
+        sequences=sequence_options,
     shell:
         "novis track --cache {input.clips} --settings {params.tracker} --stride {wildcards.stride} "
-        "--top-k {params.top_k} {params.truth} --output {output.results} 2> {log}"
+        "--top-k {params.top_k} {params.truth} {params.sequences} --output {output.results} 2> {log}"
 
 
 rule evaluate:
@@ -58,6 +65,7 @@ rule evaluate:
             if config["trackers"][w.tracker]["kind"] == "unlinked"
             else ""
         ),
+        sequences=sequence_options,
     shell:
         "novis evaluate --annotations {input.annotations} --videos {input.videos} "
-        "--results {input.results} {params.frames} --matches {output.matches} --output {output.metrics} 2> {log}"
+        "--results {input.results} {params.frames} {params.sequences} --matches {output.matches} --output {output.metrics} 2> {log}"
