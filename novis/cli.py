@@ -1,9 +1,10 @@
 """The command line: every stage as ``novis VERB``, generated from the stage's own signature.
 
 A stage is an ordinary function whose parameters are paths, numbers, strings, flags,
-lists of these, or ``dict`` for KEY=VALUE settings. Its docstring's first paragraph and
-its ``Args:`` section are the help. So shell and Python users call the same thing by
-the same names, and only the chosen stage is imported.
+lists of these, or ``dict`` for KEY=VALUE settings. What Python takes by position alone
+(``def run(video, /, ...)``) the command line does, too; the rest are options. Its
+docstring's first paragraph and its ``Args:`` section are the help. So shell and Python
+users call the same thing by the same names, and only the chosen stage is imported.
 """
 
 import argparse
@@ -39,6 +40,8 @@ COMMANDS = {
     "features": ("novis.engine.features", "features", "keep the frame features of a checkpoint"),
     "predict": ("novis.engine.predict", "predict", "write the clip cache of a checkpoint"),
     "track": ("novis.tracking.track", "track", "link the clips of a cache into results.json"),
+    "run": ("novis.run", "run", "segment and track a video of one's own"),
+    "speed": ("novis.engine.speed", "speed", "measure frames a second, from decoded frames to masks"),
     "evaluate": ("novis.evaluation.evaluate", "evaluate", "score a results.json against annotations"),
     "submit": (
         "novis.evaluation.submit",
@@ -67,8 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module, name, _ = COMMANDS[verb]
     function = getattr(importlib.import_module(module), name)
     options = vars(_parser(verb, function).parse_args(rest))
+    positional = [options.pop(name) for name in _by_position(function)]
     try:
-        function(**{key: value for key, value in options.items() if value is not None})
+        function(*positional, **{key: value for key, value in options.items() if value is not None})
     except InputError as error:
         print(f"novis {verb}: {error}", file=sys.stderr)
         return 2
@@ -87,14 +91,23 @@ def _parser(verb: str, function: Callable[..., Any]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"novis {verb}", description=summary, allow_abbrev=False)
     types_of = typing.get_type_hints(function)
     for name, parameter in inspect.signature(function).parameters.items():
-        required = parameter.default is parameter.empty
         help_text = helps.get(name, "").replace("%", "%%")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            kind = _kind(types_of[name]) | {"metavar": name.upper()}
+            parser.add_argument(name, help=help_text, **kind)
+            continue
+        required = parameter.default is parameter.empty
         if not required and parameter.default not in (None, False, (), {}):
             help_text += f" (default: {parameter.default})"
         parser.add_argument(
             "--" + name.replace("_", "-"), help=help_text, required=required, **_kind(types_of[name])
         )
     return parser
+
+
+def _by_position(function: Callable[..., Any]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_ONLY]
 
 
 def _kind(annotation: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Sampling, prediction, tracking and evaluation all ask this module, so they cannot disagree.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -61,6 +62,27 @@ def clip_frames(start: int, clip_length: int, num_frames: int) -> np.ndarray:
 def overlap_length(previous_start: int, start: int, clip_length: int) -> int:
     """Number of frames that two clips of length T share: the tau of Eq. 1."""
     return max(previous_start + clip_length - start, 0)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Frames that must be seen after a frame before something can be said about it.
+
+    Attributes:
+        first: at worst, until the first clip that covers it is complete.
+        settled: at worst, until the last clip that covers it is complete.
+    """
+
+    first: int
+    settled: int
+
+
+def latency(clip_length: int, stride: int) -> Latency:
+    """Latency of clips of T frames at stride S, once the first clip is there (docs/method.md).
+
+    Only T = S = 1 is online in the strict sense.
+    """
+    return Latency(first=stride - 1, settled=clip_length - 1)
 
 
 def overlap_lengths(num_frames: int, clip_length: int, stride: int) -> list[int]:

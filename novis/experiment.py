@@ -35,6 +35,7 @@ STAGES = {
     ),
     "predict": ("novis.model", "novis.engine.streaming", "novis.engine.features"),
     "track": ("novis.tracking.track",),
+    "speed": ("novis.engine.live",),
     "evaluate": ("novis.evaluation.evaluate",),
     "report": ("novis.reporting.report",),
     "overlays": ("novis.visualisation.overlays",),

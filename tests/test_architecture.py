@@ -24,7 +24,7 @@ FLOORS = {
     1: ("model", "data", "storage"),
     2: ("tracking", "evaluation"),
     3: ("engine", "reporting", "visualisation"),
-    4: ("cli",),
+    4: ("cli", "run"),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TORCH_FREE = ("tracking", "evaluation", "storage", "reporting", "visualisation")

@@ -31,14 +31,26 @@ def stage(
     stage.called = dict(locals())
 
 
+def by_position(source: Path, /, count: int = 1) -> None:
+    """Do a thing to a file.
+
+    Args:
+        source: the file
+        count: how often
+    """
+    by_position.called = (source, count)
+
+
 @pytest.fixture(autouse=True)
 def stage_module(monkeypatch):
     module = types.ModuleType("stage_module")
     module.stage = stage
     module.fail = fail
+    module.by_position = by_position
     monkeypatch.setitem(sys.modules, "stage_module", module)
     monkeypatch.setitem(cli.COMMANDS, "stage", ("stage_module", "stage", "a thing"))
     monkeypatch.setitem(cli.COMMANDS, "fail", ("stage_module", "fail", "fails"))
+    monkeypatch.setitem(cli.COMMANDS, "by-position", ("stage_module", "by_position", "takes a file"))
     stage.called = None
 
 
@@ -58,6 +70,14 @@ def test_arguments_reach_the_function_with_their_types():
         "names": ["x", "y"],
         "settings": {"k": 1, "m": "text", "n": [1, 2]},
     }
+
+
+def test_what_the_function_takes_by_position_the_command_line_does_too(capsys):
+    assert cli.main(["by-position", "a/b", "--count", "2"]) == 0
+    assert by_position.called == (Path("a/b"), 2)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["by-position"])
+    assert "required: SOURCE" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_message_without_a_traceback(capsys):
@@ -98,7 +118,9 @@ def test_the_overview_names_every_command(capsys):
     assert all(f"  {verb} " in text for verb in cli.COMMANDS)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in cli.COMMANDS if verb not in ("stage", "fail")])
+@pytest.mark.parametrize(
+    "verb", [verb for verb in cli.COMMANDS if verb not in ("stage", "fail", "by-position")]
+)
 def test_every_argument_of_every_command_is_documented(verb, capsys):
     with pytest.raises(SystemExit, match="0"):
         cli.main([verb, "--help"])

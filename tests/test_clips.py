@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from novis.clips import clip_frames, clip_starts, overlap_length, overlap_lengths, sequences
+from novis.clips import clip_frames, clip_starts, latency, overlap_length, overlap_lengths, sequences
 from novis.errors import InputError
 
 
@@ -64,3 +64,15 @@ def test_sequences_cover_every_frame_and_have_one_length(num_frames, length):
 def test_what_cannot_be_cut_is_refused(num_frames, length, message):
     with pytest.raises(InputError, match=message):
         sequences(7, num_frames, length)
+
+
+@pytest.mark.parametrize(("clip_length", "stride"), [(1, 1), (4, 1), (4, 2), (4, 3), (4, 4), (8, 6)])
+def test_latency_counts_the_frames_that_must_be_seen(clip_length, stride):
+    """Against counting over a long video, its border left out."""
+    starts = clip_starts(stride * 30 + clip_length, clip_length, stride)
+    first, settled = 0, 0
+    for frame in range(clip_length, stride * 28):
+        ends = [start + clip_length - 1 for start in starts if start <= frame < start + clip_length]
+        first, settled = max(first, ends[0] - frame), max(settled, ends[-1] - frame)
+    found = latency(clip_length, stride)
+    assert (found.first, found.settled) == (first, settled)

@@ -87,10 +87,20 @@ class VideoStream:
     Args:
         model: in evaluation mode.
         precision: ``fp32``, ``bf16`` or ``fp16`` for what autocast admits.
+        frames_per_batch: frames whose features are computed at once.
+        clips_per_batch: clips that are decoded at once, which delays the first of them.
     """
 
-    def __init__(self, model: NOVIS, precision: str = "fp32") -> None:
+    def __init__(
+        self,
+        model: NOVIS,
+        precision: str = "fp32",
+        frames_per_batch: int = FRAMES_PER_BATCH,
+        clips_per_batch: int = CLIPS_PER_BATCH,
+    ) -> None:
         self.model = model
+        self.frames_per_batch = frames_per_batch
+        self.clips_per_batch = clips_per_batch
         self.device = next(model.parameters()).device
         self.precision = precision
 
@@ -114,7 +124,7 @@ class VideoStream:
             while len(window) == 0 or max(window) < needed - 1:
                 index, features = next(frames)
                 window[index] = features
-            if len(waiting) == CLIPS_PER_BATCH or start == plan.starts[-1]:
+            if len(waiting) == self.clips_per_batch or start == plan.starts[-1]:
                 yield from self._decode(plan, waiting, window)
                 waiting = []
             oldest = waiting[0] if waiting else start
@@ -126,8 +136,8 @@ class VideoStream:
         self, plan: VideoPlan, read: Callable[[int], np.ndarray]
     ) -> Iterator[tuple[int, FrameFeatures]]:
         """Index and features of every frame, in order; ``read`` as for :meth:`clips`."""
-        for first in range(0, plan.num_frames, FRAMES_PER_BATCH):
-            indices = range(first, min(first + FRAMES_PER_BATCH, plan.num_frames))
+        for first in range(0, plan.num_frames, self.frames_per_batch):
+            indices = range(first, min(first + self.frames_per_batch, plan.num_frames))
             frames = np.stack([resize_frame(read(index), plan.input_size) for index in indices])
             clip = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device)
             with self._autocast():

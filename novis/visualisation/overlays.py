@@ -34,7 +34,7 @@ _SAME_COLOUR_IOU = 0.1
 
 
 @dataclass(frozen=True)
-class _Layer:
+class Layer:
     """What is drawn of one track: its masks by frame, its colour and its label."""
 
     segmentations: Sequence[RLE | None]
@@ -109,17 +109,14 @@ def overlay_video(
     Returns:
         (height, width, 3) uint8 RGB.
     """
-    shown = _best_of_each(tracks, min_score)
+    shown = best_of_each(tracks, min_score)
     colours = instance_colours(len(instances or ()) + len(shown))
     own = _colour_numbers(shown, instances or (), video.length)
-    predicted = [
-        _Layer(track.segmentations, colours[number], f"{categories[track.category_id]} {track.score:.2f}")
-        for track, number in zip(shown, own, strict=True)
-    ]
-    rows = [(f"predictions, score \N{GREATER-THAN OR EQUAL TO} {min_score:.0%}", predicted[::-1])]
+    predicted = layers_of(shown, [colours[number] for number in own], categories)
+    rows = [(f"predictions, score \N{GREATER-THAN OR EQUAL TO} {min_score:.0%}", predicted)]
     if instances is not None:
         annotated = [
-            _Layer(instance.segmentations, colours[number], categories[instance.category_id])
+            Layer(instance.segmentations, colours[number], categories[instance.category_id])
             for number, instance in enumerate(instances)
         ]
         rows.append(("ground truth", annotated))
@@ -128,7 +125,7 @@ def overlay_video(
     return _stack(
         [
             _captioned(
-                [_draw(pictures[index], layers, index) for index in indices],
+                [draw_layers(pictures[index], layers, index) for index in indices],
                 [f"{name}   {video.name}, frame {indices[0] + 1} of {video.length}"]
                 + [f"frame {index + 1}" for index in indices[1:]],
             )
@@ -143,7 +140,7 @@ def evenly(items: Sequence[Item], count: int) -> list[Item]:
     return [items[position] for position in positions]
 
 
-def _best_of_each(tracks: Sequence[Track], min_score: float) -> list[Track]:
+def best_of_each(tracks: Sequence[Track], min_score: float) -> list[Track]:
     """Tracks of at least ``min_score``, best first, without those whose masks came before."""
     seen = set()
     best = []
@@ -171,7 +168,17 @@ def _colour_numbers(tracks: Sequence[Track], instances: Sequence[Instance], num_
     return [numbers.get(position, len(instances) + position) for position in range(len(tracks))]
 
 
-def _draw(frame: np.ndarray, layers: Sequence[_Layer], index: int) -> np.ndarray:
+def layers_of(
+    tracks: Sequence[Track], colours: Sequence[np.ndarray], categories: Mapping[int, str]
+) -> list[Layer]:
+    """Tracks with a colour each, labelled with class and score; the best, which come first, on top."""
+    labels = [f"{categories[track.category_id]} {track.score:.2f}" for track in tracks]
+    triples = zip(tracks, colours, labels, strict=True)
+    return [Layer(track.segmentations, colour, label) for track, colour, label in triples][::-1]
+
+
+def draw_layers(frame: np.ndarray, layers: Sequence[Layer], index: int) -> np.ndarray:
+    """Draw what is present in frame ``index`` over it, enlarged so that labels can be read."""
     present = [layer for layer in layers if layer.segmentations[index] is not None]
     masks = rle.decode([layer.segmentations[index] for layer in present])
     frame, masks = enlarged(frame, masks.reshape(-1, *frame.shape[:2]), MIN_HEIGHT)

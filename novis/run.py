@@ -1,0 +1,177 @@
+"""The model on a video of one's own: ``novis run VIDEO``."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from novis import config as configuration
+from novis.data.footage import Footage, open_footage
+from novis.engine.checkpoints import load_model, read_checkpoint
+from novis.engine.fit import use_threads
+from novis.engine.live import live_stream, speed_record, track_live, warm_up
+from novis.engine.streaming import plan_for
+from novis.errors import InputError
+from novis.experiment import stage_code
+from novis.files import sha256, write_json
+from novis.model.novis import NOVIS
+from novis.storage.results_json import writing_results
+from novis.structures import Track
+from novis.tracking.settings import TrackerSettings
+from novis.visualisation.film import overlay_frames, write_film, write_pictures
+
+_LOG = logging.getLogger(__name__)
+
+# The small network of the embedded benchmark comes with the checkout.
+SMALL_NETWORK = Path(__file__).parents[1] / "config" / "weights" / "novis_shapes.pth"
+
+# Below it, the coarsest of the feature maps has a single cell.
+_LEAST_SIZE = 64
+
+# Frames a second of a film made of a folder of frames, which says nothing of time.
+_FRAME_RATE = 10.0
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network, what it can name, and how it was trained."""
+
+    model: NOVIS
+    categories: dict[int, str]
+    clip_length: int
+    min_size: int
+
+
+def run(
+    video: Path,
+    /,
+    output: Path,
+    checkpoint: Path | None = None,
+    config: Path | None = None,
+    tracker: str = "overlap_embed",
+    settings: dict[str, Any] | None = None,
+    clip_length: int | None = None,
+    stride: int | None = None,
+    min_size: int | None = None,
+    top_k: int = 10,
+    min_score: float = 0.3,
+    overlay: Literal["film", "frames", "both", "none"] = "film",
+    frame_rate: float | None = None,
+    batch: int = 1,
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    threads: int | None = None,
+) -> None:
+    """Segment and track the objects of a video of your own, in memory constant in its length.
+
+    Writes results.json in the official layout (the video's id is 1), run.json (how it was
+    made, and frames a second from decoded frames to masks), and overlay.mp4 or frames/.
+
+    Args:
+        video: a video file, or a folder of frames in the order of the numbers in their names
+        output: the folder to write into
+        checkpoint: made by 'novis train'; the small network of the embedded benchmark without it,
+            which knows its six shapes and nothing of the world
+        config: a resolved configuration ('novis configure') to run the checkpoint with; its own
+            without it
+        tracker: how clips are linked: heuristic, embed, overlap_embed or identity
+        settings: more settings of the tracker, such as buffer_length=4
+        clip_length: T, at most that of the training with a learned temporal encoding; that of the
+            training without it
+        stride: S, frames from one clip to the next, from 1 to T; half of T without it
+        min_size: short side of the network's input, pixels; that of its validation without it
+        top_k: tracks to keep
+        min_score: tracks with a lower score are not drawn (results.json has all that were kept)
+        overlay: what is drawn: a film, a folder of frames, both or none
+        frame_rate: of the film, frames a second; that of the video without it, or 10
+        batch: clips decoded at once; with 4 the tracks are those of 'novis predict' and 'novis track',
+            byte for byte
+        precision: of the network's forward pass
+        threads: CPU threads of the network
+    """
+    _check_numbers(top_k=top_k, batch=batch, frame_rate=frame_rate)
+    if min_size is not None and min_size < _LEAST_SIZE:
+        raise InputError(f"--min-size {min_size}: the network needs at least {_LEAST_SIZE} pixels")
+    chosen = TrackerSettings.from_dict({"kind": tracker, **(settings or {})})
+    use_threads(threads)
+    weights = checkpoint or SMALL_NETWORK
+    network = _load(weights, config)
+    footage = open_footage(video)
+    length = clip_length or network.clip_length
+    step = stride or max(length // 2, 1)
+    plan = plan_for(network.model, footage.video, length, step, min_size or network.min_size)
+    stream = live_stream(network.model, precision, step, batch)
+    with writing_results(output / "results.json") as results:
+        num_warm_up = warm_up(stream, plan, next(footage.frames()), step)
+        tracked, seconds = track_live(
+            stream, plan, footage.video, footage.frames(), step, chosen, top_k, [*network.categories], output
+        )
+        for track in tracked.tracks:
+            results.write(track)
+    _draw(footage, tracked.tracks, network.categories, output, min_score, overlay, frame_rate)
+    speed = speed_record(stream, footage.video.length, seconds, plan, step, num_warm_up)
+    about = {
+        "video": str(video),
+        "frame_size": [footage.video.height, footage.video.width],
+        "checkpoint": str(weights),
+        "checkpoint_sha256": sha256(weights),
+        "clip_length": length,
+        "stride": step,
+        "tracker": asdict(chosen),
+        "top_k": top_k,
+        "linking": asdict(tracked.counts),
+        "categories": [{"id": key, "name": name} for key, name in network.categories.items()],
+        "code": stage_code("speed"),
+    }
+    write_json(output / "run.json", speed | about, indent=2)
+    _LOG.info(
+        "%s: %d tracks over %d frames; %.2f frames a second on %s",
+        output,
+        len(tracked.tracks),
+        footage.video.length,
+        speed["fps"],
+        speed["hardware"]["device"],
+    )
+
+
+def _load(checkpoint: Path, config: Path | None) -> _Network:
+    content = read_checkpoint(checkpoint)
+    meta = content.get("meta", {})
+    if "categories" not in meta or "config" not in meta:
+        raise InputError(
+            f"{checkpoint}: holds weights to start a training from, not a trained network; give the "
+            "checkpoint.pth of a finished training"
+        )
+    categories = {category["id"]: category["name"] for category in meta["categories"]}
+    if config:
+        meta["config"] = configuration.load(config).to_dict()
+        meta["config"]["model"]["instance_decoder"]["num_classes"] = len(categories)
+    model = load_model(checkpoint, content)
+    training = meta["config"]["training"]
+    length = meta["config"]["model"]["instance_decoder"]["clip_length"]
+    return _Network(model, categories, length, training["validation_size"])
+
+
+def _draw(
+    footage: Footage,
+    tracks: Sequence[Track],
+    categories: dict[int, str],
+    output: Path,
+    min_score: float,
+    overlay: str,
+    frame_rate: float | None,
+) -> None:
+    """Draw the tracks over the video, which is decoded once more for it."""
+    if overlay in ("film", "both"):
+        rate = frame_rate or footage.frame_rate or _FRAME_RATE
+        drawn = overlay_frames(footage.frames(), tracks, categories, min_score)
+        write_film(output / "overlay.mp4", drawn, rate)
+    if overlay in ("frames", "both"):
+        drawn = overlay_frames(footage.frames(), tracks, categories, min_score)
+        write_pictures(output / "frames", drawn)
+
+
+def _check_numbers(**numbers: float | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and value <= 0:
+            raise InputError(f"--{name.replace('_', '-')} {value}: must be above 0")
