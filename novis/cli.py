@@ -37,6 +37,7 @@ COMMANDS = {
     "convert": ("novis.engine.convert", "convert", "turn official Mask2Former weights into ours"),
     "train": ("novis.engine.train", "train", "train a network on clips"),
     "pretrain": ("novis.engine.pretrain", "pretrain", "train a network on generated still images"),
+    "pretrain-images": ("novis.engine.pretrain", "pretrain_images", "train a network on annotated images"),
     "features": ("novis.engine.features", "features", "keep the frame features of a checkpoint"),
     "predict": ("novis.engine.predict", "predict", "write the clip cache of a checkpoint"),
     "track": ("novis.tracking.track", "track", "link the clips of a cache into results.json"),
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {verb:<14}{what}" for verb, (_, _, what) in COMMANDS.items()]
+    lines = [f"  {verb:<17}{what}" for verb, (_, _, what) in COMMANDS.items()]
     return "\n".join(["usage: novis VERB [--help] ...", "", *lines])
 
 

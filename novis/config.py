@@ -65,7 +65,7 @@ def configure(model: Path, output: Path, set: dict[str, Any] | None = None) -> N
 
 
 def _set(config: dict[str, Any], dotted: str, value: Any, name: str, source: str) -> None:
-    """Replace the value of an existing key; a mapping replaces only the keys that it names."""
+    """Replace the value of an existing key, a mapping as a whole."""
     *parents, last = dotted.split(".")
     node: Any = config
     for part in parents:

@@ -2,7 +2,8 @@
 
 For training on COCO beside videos (CC+VIS in the tables). The motion follows VITA: a crop
 whose corner moves in a straight line, and a rotation whose angle grows or falls steadily;
-resizing and flip are one draw for the clip. Outside the image is black.
+resizing and flip are one draw for the clip. Outside the image is black. Pre-training on
+still images has no motion: large-scale jitter instead, and T = 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,14 +27,14 @@ _CENTRE = (0.4, 0.6)
 class CocoClipDataset(Dataset):
     """Pseudo clips of T frames by :class:`novis.data.clip_sampler.Draw`; an item is an image.
 
-    Samples are those of :class:`novis.data.clip_dataset.ClipDataset`. With T = 1 they are
-    augmented still images, for pre-training.
+    Samples are those of :class:`novis.data.clip_dataset.ClipDataset`.
 
     Args:
         annotations: of :func:`novis.data.coco.read_coco`, in the categories of the videos.
         images: the folder that the file names start from.
         clip_length: T.
         augmentation: its short sides, crop and flip hold for images too; None only rotates.
+            One with ``jitter`` is all that happens to an image: it does not move.
         max_angle: of the rotation either way, in degrees.
     """
 
@@ -69,16 +70,28 @@ class CocoClipDataset(Dataset):
         instances = self._instances[image.id]
         frames = read_frame(self.images, image, 0)[None]
         masks = decode_clip(instances, [0], (image.height, image.width))
-        frames, masks = self._cropped(rng, frames, masks)
-        frames, masks = self.augmentation.resized(rng, frames, masks)
-        if rng.random() < self.augmentation.flip:
-            frames, masks = frames[:, :, ::-1], masks[..., ::-1]
-        if len(frames) < self.clip_length:
-            repeated = np.zeros(self.clip_length, int)
-            frames, masks = frames[repeated], masks[:, repeated]
-        frames, masks = self._rotated(rng, frames, masks)
+        if self.augmentation.jitter is None:
+            frames, masks = self._moved(rng, frames, masks)
+        else:
+            frames, masks = self._repeated(*self.augmentation(rng, frames, masks))
         labels = [self._label_of[instance.category_id] for instance in instances]
         return sample(frames, labels, masks, image.file_names[0])
+
+    def _moved(
+        self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """T frames of the image under a camera motion."""
+        frames, masks = self._cropped(rng, frames, masks)
+        frames, masks = self.augmentation.resized(rng, frames, masks)
+        frames, masks = self.augmentation.flipped(rng, frames, masks)
+        return self._rotated(rng, *self._repeated(frames, masks))
+
+    def _repeated(self, frames: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """T frames, where there is only one."""
+        if len(frames) == self.clip_length:
+            return frames, masks
+        repeated = np.zeros(self.clip_length, int)
+        return frames[repeated], masks[:, repeated]
 
     def _cropped(
         self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray

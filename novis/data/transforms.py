@@ -72,6 +72,39 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class ScaleJitter:
+    """Large-scale jitter, as the parent trains on COCO: a random scale, then a square of fixed size.
+
+    The frame is scaled to fit into a square of a random multiple of ``size``. What exceeds
+    ``size`` is cropped at a random place; what is missing is padded with grey, right and below.
+
+    Attributes:
+        scales: least and most of the multiple.
+        size: side of the result, in pixels.
+    """
+
+    scales: tuple[float, float] = (0.1, 2.0)
+    size: int = 1024
+
+    def __call__(
+        self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Frames and masks of ``size`` x ``size``."""
+        height, width = frames.shape[1:3]
+        scale = rng.uniform(*self.scales) * self.size / max(height, width)
+        scaled = max(round(height * scale), 1), max(round(width * scale), 1)
+        frames, masks = resize_clip(frames, masks, scaled)
+        top, left = (int(rng.integers(max(side - self.size, 0) + 1)) for side in scaled)
+        rows, columns = slice(top, top + self.size), slice(left, left + self.size)
+        frames, masks = frames[:, rows, columns], masks[..., rows, columns]
+        missing = [(0, self.size - side) for side in frames.shape[1:3]]
+        return (
+            np.pad(frames, [(0, 0), *missing, (0, 0)], constant_values=_GREY),
+            np.pad(masks, [(0, 0), (0, 0), *missing]),
+        )
+
+
+@dataclass(frozen=True)
 class ClipAugmentation:
     """How training clips are drawn and changed; the defaults are the paper's normal scale.
 
@@ -82,6 +115,7 @@ class ClipAugmentation:
         short_sides: choices of the short side, in pixels; none leaves frames as they are.
         max_size: most pixels of the long side.
         crop: before the resize, or None.
+        jitter: in place of crop and short sides, for pre-training on still images, or None.
     """
 
     frame_range: int = 5
@@ -90,6 +124,7 @@ class ClipAugmentation:
     short_sides: tuple[int, ...] = (288, 320, 352, 384, 416, 448, 480, 512)
     max_size: int = 768
     crop: Crop | None = Crop()
+    jitter: ScaleJitter | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -101,6 +136,8 @@ class ClipAugmentation:
         settings = _known(cls, config, "augmentation")
         if settings.get("crop") is not None:
             settings["crop"] = Crop(**_known(Crop, settings["crop"], "augmentation.crop"))
+        if settings.get("jitter") is not None:
+            settings["jitter"] = ScaleJitter(**_known(ScaleJitter, settings["jitter"], "augmentation.jitter"))
         augmentation = cls(**settings)
         augmentation._check()
         return augmentation
@@ -109,8 +146,17 @@ class ClipAugmentation:
         self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Crop, resize and flip a clip; the result may be a view."""
+        if self.jitter is not None:
+            # Flipped first: padding stays right and below, where the network is used to it.
+            return self.jitter(rng, *self.flipped(rng, frames, masks))
         frames, masks = self._cropped(rng, frames, masks)
         frames, masks = self.resized(rng, frames, masks)
+        return self.flipped(rng, frames, masks)
+
+    def flipped(
+        self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The whole clip mirrored, or as it is."""
         if rng.random() < self.flip:
             return frames[:, :, ::-1], masks[..., ::-1]
         return frames, masks
@@ -148,6 +194,15 @@ class ClipAugmentation:
             sides += [*self.crop.short_sides, *self.crop.sizes]
         if min(sides) < 1 or self.frame_range < 1:
             raise InputError("augmentation: sides and frame_range must be at least 1")
+        if self.jitter and (self.crop or self.short_sides):
+            raise InputError(
+                "augmentation: jitter replaces crop and short_sides; set crop to None and short_sides to []"
+            )
+        if self.jitter and not (self.jitter.size >= 1 and 0 < self.jitter.scales[0] <= self.jitter.scales[1]):
+            raise InputError(
+                f"augmentation.jitter: size {self.jitter.size} must be at least 1, and scales "
+                f"{list(self.jitter.scales)} positive, the least first"
+            )
         if self.crop and (not self.crop.short_sides or self.crop.sizes[0] > self.crop.sizes[1]):
             raise InputError(
                 f"augmentation.crop: short_sides {list(self.crop.short_sides)} must not be empty, and "
@@ -157,6 +212,9 @@ class ClipAugmentation:
 
 # Before a crop only the short side counts.
 _NO_LIMIT = 1 << 30
+
+# What the parent pads its training images with.
+_GREY = 128
 
 
 def _known(cls: type, config: Mapping[str, Any], place: str) -> dict[str, Any]:

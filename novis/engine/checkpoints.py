@@ -53,8 +53,8 @@ def initialise(model: nn.Module, path: Path, categories: Sequence[Mapping[str, A
     """Start ``model`` from the weights of a checkpoint.
 
     The class head starts afresh unless the checkpoint was trained for the same
-    ``categories``, the temporal encoding where its shape differs or there is none;
-    everything else must fit.
+    ``categories``, the temporal encoding where its shape differs or there is none. With
+    the weights of a backbone alone, so does all else. Everything else must fit.
 
     Returns:
         The names of the parameters that start afresh.
@@ -64,13 +64,15 @@ def initialise(model: nn.Module, path: Path, categories: Sequence[Mapping[str, A
     """
     content = read_checkpoint(path)
     weights = content["state_dict"]
-    known = content.get("meta", {}).get("categories")
+    meta = content.get("meta", {})
+    known = meta.get("categories")
     own = model.state_dict()
     replaced = () if known and list(known) == list(categories) else _CLASS_HEAD
     afresh = [
         name
         for name, tensor in own.items()
-        if _names(name, replaced)
+        if not _covered(name, meta)
+        or _names(name, replaced)
         or (_names(name, _TEMPORAL) and (name not in weights or weights[name].shape != tensor.shape))
     ]
     fitting = {name: tensor for name, tensor in weights.items() if name in own and name not in afresh}
@@ -105,6 +107,12 @@ def load_model(path: Path, content: dict[str, Any]) -> NOVIS:
         ) from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval()
+
+
+def _covered(name: str, meta: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint should have weights of this name; that of a backbone alone has few others."""
+    part = meta.get("part", "")
+    return not part or (name.startswith(part) and name not in meta["afresh"])
 
 
 def _names(name: str, parts: Sequence[str]) -> bool:

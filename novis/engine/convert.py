@@ -1,4 +1,4 @@
-"""Official Mask2Former weights become a checkpoint of ours."""
+"""Official weights, of Mask2Former or of a backbone alone, become a checkpoint of ours."""
 
 import hashlib
 import logging
@@ -17,6 +17,12 @@ from novis.model.official_weights import translate
 from novis.model.registry import MODELS
 
 _LOG = logging.getLogger(__name__)
+
+# The checksum in a name: of Mask2Former's files, and of torchvision's.
+_PROMISES = {
+    "md5": r"^model_final_([0-9a-f]{6})\.pkl$",
+    "sha256": r"^resnet\d+-([0-9a-f]{8})\.pth$",
+}
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,13 @@ class ConversionReport:
 
 
 def convert(source: Path, model: Path, output: Path) -> ConversionReport:
-    """Turn official Mask2Former weights into a checkpoint to start training from.
+    """Turn official weights into a checkpoint to start training from.
+
+    They are those of a whole Mask2Former, or of a backbone trained on ImageNet.
 
     Args:
-        source: detectron2's .pkl, or a .safetensors or .bin file of transformers
+        source: Mask2Former as detectron2's .pkl or transformers' .safetensors or .bin; or torchvision's
+            ResNet, or the published Swin (.pth)
         model: the model file of the network that is to carry them, such as config/models/novis_r50.py
         output: the checkpoint to write
 
@@ -65,6 +74,7 @@ def convert(source: Path, model: Path, output: Path) -> ConversionReport:
         "sha256": sha256(source),
         "dropped": [f"{name}: {reason}" for name, reason in report.dropped.items()],
         "afresh": list(report.afresh),
+        "part": translation.part,
     }
     write_checkpoint(output, {"state_dict": translation.state_dict, "meta": meta})
     _log(report, output)
@@ -72,17 +82,19 @@ def convert(source: Path, model: Path, output: Path) -> ConversionReport:
 
 
 def _check_download(source: Path) -> None:
-    """Official file names end in the first six digits of the file's MD5, their only public checksum."""
-    promised = re.search(r"^model_final_([0-9a-f]{6})\.pkl$", source.name)
-    if not promised or not source.is_file():
-        return
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "md5").hexdigest()
-    if not digest.startswith(promised[1]):
-        raise InputError(
-            f"{source}: its MD5 starts with {digest[:6]}, not with {promised[1]} as its name promises; the "
-            "download is damaged, get it again (or rename the file if it is not the official one)"
-        )
+    """Official file names end in the first digits of the file's checksum, the only public one."""
+    for algorithm, pattern in _PROMISES.items():
+        promised = re.search(pattern, source.name)
+        if not promised or not source.is_file():
+            continue
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, algorithm).hexdigest()
+        if not digest.startswith(promised[1]):
+            raise InputError(
+                f"{source}: its {algorithm.upper()} starts with {digest[: len(promised[1])]}, not with "
+                f"{promised[1]} as its name promises; the download is damaged, get it again (or rename the "
+                "file if it is not the official one)"
+            )
 
 
 def _log(report: ConversionReport, output: Path) -> None:

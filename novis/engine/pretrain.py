@@ -1,4 +1,4 @@
-"""Pre-training in small: what COCO is to the paper, generated still images are to ``shapes``."""
+"""Pre-training on still images: COCO's at full scale, generated ones for ``shapes``."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,9 @@ import torch
 from torch.utils.data import Dataset
 
 from novis import config as configuration
+from novis.data.clip_sampler import ClipSchedule
+from novis.data.coco import read_coco
+from novis.data.coco_clips import CocoClipDataset
 from novis.data.shapes import CATEGORY_NAMES, ShapesImages, ShapesSettings
 from novis.engine.fit import fit, use_threads
 from novis.structures import Category
@@ -44,6 +47,42 @@ def pretrain(
     categories = [Category(number, name) for number, name in enumerate(names, 1)]
     schedule = EndlessSchedule(resolved.training.batch_size)
     fit(resolved, categories, images, schedule, output, init, work, workers, half=half)
+
+
+def pretrain_images(
+    config: Path,
+    images: Path,
+    annotations: Path,
+    output: Path,
+    init: Path | None = None,
+    work: Path | None = None,
+    workers: int = 0,
+    threads: int | None = None,
+) -> None:
+    """Train a network on annotated still images, such as COCO's.
+
+    Images are augmented as the configuration says (training.augmentation.jitter: large-scale
+    jitter). Run again after any interruption, it continues from its last saved state.
+
+    Args:
+        config: the resolved configuration ('novis configure'), with clip length 1
+        images: the folder of the images
+        annotations: their JSON file, in COCO's layout
+        output: the checkpoint to write
+        init: a checkpoint to start from: of a backbone alone ('novis convert'), or of a whole network
+        work: folder for the state of the running training, logs and TensorBoard scalars
+        workers: processes that load images
+        threads: CPU threads of the network
+    """
+    use_threads(threads)
+    settings = configuration.load(config)
+    training = settings.training
+    truth = read_coco(annotations)
+    clip_length = settings.model.instance_decoder.clip_length
+    dataset = CocoClipDataset(truth, images, clip_length, training.augmentation)
+    categories = sorted(truth.categories, key=lambda category: category.id)
+    schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed)
+    fit(settings, categories, dataset, schedule, output, init, work, workers, sources=[annotations])
 
 
 class GeneratedImages(Dataset):

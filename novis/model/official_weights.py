@@ -1,8 +1,10 @@
 """Names of other people's Mask2Former weights, and what they are called here.
 
-Two dialects are known: detectron2's, of the official image and video models (and of
-MinVIS), and that of the transformers library. Every tensor is accounted for by name:
-it is used, or dropped for a stated reason; anything else is an error.
+Two dialects of whole networks are known: detectron2's, of the official image and video
+models (and of MinVIS), and that of the transformers library. Two more of a backbone
+trained on ImageNet: torchvision's ResNet (timm's names are the same), and detectron2's own,
+which are also those of the published Swin. Every tensor is accounted for by name: it is
+used, or dropped for a stated reason; anything else is an error.
 """
 
 import re
@@ -25,11 +27,13 @@ class Translation:
         state_dict: tensors by our names, in the network's dtypes.
         dropped: the official names that were not used, each with its reason.
         afresh: our names for which there were no weights; they keep their initial values.
+        part: what our names of all these weights begin with: ``backbone.`` if that is all there is.
     """
 
     state_dict: dict[str, Tensor]
     dropped: dict[str, str]
     afresh: tuple[str, ...]
+    part: str = ""
 
 
 def _shifted(template: str, shift: int, factor: int = 1) -> Callable[[re.Match[str]], str]:
@@ -104,6 +108,23 @@ _TRANSFORMERS: tuple[Rule, ...] = (
     (r"^(instance_decoder.*attention)\.out_proj\.", r"\1.output_proj."),
     (r"^((?:pixel_decoder\.encoder|instance_decoder\.layers)\.\d+)\.fc([12])\.", r"\1.linear\2."),
 )
+_BARE_BACKBONE: tuple[Rule, ...] = ((r"^", "backbone."), *_DETECTRON2)
+_TORCHVISION: tuple[Rule, ...] = (
+    (r"^(conv1|bn1)\.", r"stem.\1."),
+    (r"^layer([1-4])\.", _shifted("res{}.", 1)),
+    (r"\.bn([1-3])\.", r".conv\1.norm."),
+    (r"\.downsample\.0\.", ".shortcut."),
+    (r"\.downsample\.1\.", ".shortcut.norm."),
+    *_BARE_BACKBONE,
+)
+# What tells a dialect: how a name begins; and the part of the network that it covers.
+_DIALECTS: tuple[tuple[str, tuple[Rule, ...], str], ...] = (
+    ("sem_seg_head.", _DETECTRON2, ""),
+    ("model.pixel_level_module.", _TRANSFORMERS, ""),
+    ("layer1.", _TORCHVISION, "backbone."),
+    ("res2.", _BARE_BACKBONE, "backbone."),
+    ("patch_embed.", _BARE_BACKBONE, "backbone."),
+)
 _LONG = {"q": "query", "k": "key", "v": "value"}
 
 # The parts of a matrix that official files keep as one, in order.
@@ -114,17 +135,21 @@ _FUSED = {
 _DROPPED = (
     (r"^criterion\.empty_weight$", "weights of the classes in the loss, a setting here"),
     (r"\.relative_position_index$", "follows from the window size"),
+    (r"\.attn_mask$", "follows from the window and the size of the image"),
     (r"^model\.pixel_level_module\.encoder\.(swin\.)?layernorm\.", "the image classifier's norm, never used"),
+    (r"^((stem\.)?fc|head|norm)\.", "of the image classifier, not of its features"),
 )
 _CLASS_HEAD = "instance_decoder.class_embed."
 _TEMPORAL = "instance_decoder.temporal_encoding."
+# A Swin trained on images has no norms behind its stages.
+_STAGE_NORMS = "backbone.network.hidden_states_norms."
 
 
 def translate(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Translation:
     """Rename official weights and check them against the network that is to carry them.
 
     The class head is dropped where the numbers of classes differ; the temporal encoding
-    is new in NOVIS and starts afresh.
+    is new in NOVIS and starts afresh. With the weights of a backbone alone, so does all else.
 
     Args:
         weights: the official tensors by their names.
@@ -135,8 +160,8 @@ def translate(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Trans
         InputError: a tensor has no place in the network or another shape, two tensors
             claim one place, or a place stays empty. The message names the first ones.
     """
-    rules = _dialect(weights)
-    ledger = _Ledger(own)
+    rules, part = _dialect(weights)
+    ledger = _Ledger(own, part)
     for name, tensor in weights.items():
         reason = next((why for pattern, why in _DROPPED if re.search(pattern, name)), None)
         if reason:
@@ -150,8 +175,9 @@ def translate(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Trans
 class _Ledger:
     """The account of every tensor while a translation goes on."""
 
-    def __init__(self, own: Mapping[str, Tensor]) -> None:
+    def __init__(self, own: Mapping[str, Tensor], part: str) -> None:
         self.own = own
+        self.part = part
         self.used: dict[str, Tensor] = {}
         self.dropped: dict[str, str] = {}
         self.head_starts_afresh = False
@@ -181,9 +207,7 @@ class _Ledger:
                 self.used[name] = torch.zeros((), dtype=torch.int64)
         afresh = tuple(name for name in self.own if name not in self.used)
         for name in afresh:
-            if not name.startswith(_TEMPORAL) and not (
-                name.startswith(_CLASS_HEAD) and self.head_starts_afresh
-            ):
+            if not self._may_start_afresh(name):
                 self._complain("of the network are not among the weights", name)
         if self.wrong:
             problem, names = next(iter(self.wrong.items()))
@@ -193,20 +217,25 @@ class _Ledger:
                 "(backbone, sizes, number of queries) is that of the weights"
             )
         ordered = {name: self.used[name] for name in self.own if name in self.used}
-        return Translation(ordered, self.dropped, afresh)
+        return Translation(ordered, self.dropped, afresh, self.part)
+
+    def _may_start_afresh(self, name: str) -> bool:
+        if self.part:
+            return not name.startswith(self.part) or name.startswith(_STAGE_NORMS)
+        return name.startswith(_TEMPORAL) or (name.startswith(_CLASS_HEAD) and self.head_starts_afresh)
 
     def _complain(self, problem: str, name: str) -> None:
         self.wrong.setdefault(problem, []).append(name)
 
 
-def _dialect(weights: Mapping[str, Tensor]) -> tuple[Rule, ...]:
-    if any(name.startswith("sem_seg_head.") for name in weights):
-        return _DETECTRON2
-    if any(name.startswith("model.pixel_level_module.") for name in weights):
-        return _TRANSFORMERS
+def _dialect(weights: Mapping[str, Tensor]) -> tuple[tuple[Rule, ...], str]:
+    for beginning, rules, part in _DIALECTS:
+        if any(name.startswith(beginning) for name in weights):
+            return rules, part
+    known = ", ".join(f"{beginning}.." for beginning, _, _ in _DIALECTS)
     raise InputError(
-        "these are no Mask2Former weights: neither detectron2's names (sem_seg_head...) "
-        "nor those of transformers (model.pixel_level_module...) are among them"
+        "these are no Mask2Former weights, nor those of a ResNet or Swin backbone: "
+        f"none of their names begins with {known}"
     )
 
 

@@ -108,6 +108,22 @@ def test_the_crop_moves_in_a_straight_line(image):
     assert {(-1, -1), (-1, 1), (1, -1), (1, 1)} <= set(ways)
 
 
+def test_with_jitter_an_image_does_not_move(image):
+    jitter = {"jitter": {"size": 64}, "crop": None, "short_sides": []}
+    sizes = set()
+    for sample in samples(image, 2, jitter):
+        assert sample["frames"].shape == (2, 3, 64, 64)
+        assert torch.equal(sample["frames"][0], sample["frames"][1])
+        if len(sample["masks"]):
+            assert torch.equal(sample["masks"][0, 0], sample["masks"][0, 1])
+            # The square is brighter than the rest of the image and the padding.
+            assert (sample["masks"][0, 0] != (sample["frames"][0, 0] > 190)).float().mean() < 0.03
+            sizes.add(int(sample["masks"][0, 0].sum()))
+        else:
+            assert sample["num_lost"] == 1
+    assert len(sizes) > 15
+
+
 def test_a_sample_depends_on_its_draw_alone(image):
     first, second = (samples(image, 3, MOVING, count=3) for _ in range(2))
     for one, other in zip(first, second, strict=True):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from novis.data import transforms
-from novis.data.transforms import ClipAugmentation, Crop, resize_clip, resize_frame, resize_masks
+from novis.data.transforms import ClipAugmentation, Crop, ScaleJitter, resize_clip, resize_frame, resize_masks
 from novis.errors import InputError
 
 
@@ -126,6 +126,69 @@ def test_the_long_side_is_limited():
     assert resized_masks.shape == (2, 1, 25, 100)
 
 
+def jittered(seed, flip=0.0, size=32, scales=(0.1, 2.0), **shape):
+    frames, masks = clip(num_frames=1, **shape)
+    augmentation = ClipAugmentation(flip=flip, short_sides=(), crop=None, jitter=ScaleJitter(scales, size))
+    return augmentation(np.random.default_rng(seed), frames, masks)
+
+
+def test_jitter_gives_squares_of_one_size():
+    for seed in range(30):
+        frames, masks = jittered(seed)
+        assert frames.shape == (1, 32, 32, 3)
+        assert masks.shape == (2, 1, 32, 32)
+        assert frames.dtype == np.uint8
+
+
+def content(frames):
+    """Height and width of what is not padding; the blue channel of the clip's only frame is 0."""
+    inside = frames[0, ..., 2] != 128
+    return int(inside.any(1).sum()), int(inside.any(0).sum())
+
+
+def test_jitter_scales_uniformly_and_keeps_the_shape():
+    # At half the size nothing is cropped, and the frame's long side is the drawn multiple of 32.
+    sides = [content(jittered(seed, scales=(0.1, 1.0))[0]) for seed in range(400)]
+    assert all(abs(height - width * 40 / 60) <= 1 for height, width in sides)
+    widths = np.array([width for _, width in sides])
+    assert widths.min() <= 5
+    assert widths.max() >= 31
+    counts, _ = np.histogram(widths, bins=4, range=(3.2, 32.5))
+    assert counts.min() > 70
+
+
+def test_what_jitter_lacks_is_padded_right_and_below_without_objects():
+    for seed in range(20):
+        frames, masks = jittered(seed, flip=1.0, scales=(0.2, 0.6))
+        height, width = content(frames)
+        assert (frames[0, height:] == 128).all()
+        assert (frames[0, :, width:] == 128).all()
+        assert not masks[..., height:, :].any()
+        assert not masks[..., width:].any()
+        # Mirrored: the mask of the left half lies right, up to the padding.
+        assert masks[0, 0, :height, width - 1].all()
+        assert not masks[0, 0, :, 0].any()
+
+
+def test_jitter_crops_at_random_places_and_masks_follow():
+    corners = set()
+    for seed in range(60):
+        frames, masks = clip(num_frames=1)
+        frames[..., 0] = 255 * masks[0]
+        jitter = ScaleJitter((2.0, 2.0), 40)
+        part, part_masks = jitter(np.random.default_rng(seed), frames, masks)
+        # 40 x 60 becomes 53 x 80: its rows tell the place, and the first object covers the left half.
+        assert content(part) == (40, 40)
+        assert (part_masks[0] != (part[..., 0] > 127)).mean() < 0.03
+        corners.add((int(part[0, 0, 0, 1]), int(part_masks[0, 0, 0].sum())))
+    assert len(corners) > 40
+
+
+def test_jitter_never_loses_the_frame():
+    frames, _ = jittered(0, scales=(0.001, 0.001), height=4, width=60)
+    assert content(frames) == (1, 1)
+
+
 def test_the_defaults_are_the_papers():
     assert ClipAugmentation.from_config({}) == ClipAugmentation(
         frame_range=5,
@@ -143,6 +206,8 @@ def test_a_configuration_is_read():
         short_sides=(96, 112), flip=0, crop=Crop(0.5, (100,), (80, 96))
     )
     assert ClipAugmentation.from_config({"crop": None}).crop is None
+    jitter = ClipAugmentation.from_config({"jitter": {}, "crop": None, "short_sides": []}).jitter
+    assert jitter == ScaleJitter((0.1, 2.0), 1024), "the parent's"
 
 
 @pytest.mark.parametrize(
@@ -155,6 +220,10 @@ def test_a_configuration_is_read():
         ({"frame_range": 0}, "at least 1"),
         ({"crop": {"sizes": [5, 4]}}, "least side first"),
         ({"crop": {"short_sides": []}}, "must not be empty"),
+        ({"jitter": {}}, "jitter replaces crop and short_sides"),
+        ({"jitter": {"scale": 1}}, "augmentation.jitter: unknown key 'scale'; did you mean 'scales'"),
+        ({"jitter": {"scales": [2, 1]}, "crop": None, "short_sides": []}, "positive, the least first"),
+        ({"jitter": {"size": 0}, "crop": None, "short_sides": []}, "must be at least 1"),
     ],
 )
 def test_a_wrong_configuration_is_refused(config, message):

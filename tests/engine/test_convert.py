@@ -178,6 +178,66 @@ def test_weights_of_transformers_predict_the_same_here(tmp_path, small_model, ba
     )
 
 
+def torchvision_resnet():
+    """A ResNet of the sizes above by torchvision's names, every tensor random."""
+    shapes = {}
+
+    def convolution(name, norm, *shape):
+        shapes[f"{name}.weight"] = shape
+        shapes.update(
+            {f"{norm}.{part}": shape[:1] for part in ("weight", "bias", "running_mean", "running_var")}
+        )
+
+    convolution("conv1", "bn1", 8, 3, 7, 7)
+    before = 8
+    for stage, (depth, width) in enumerate(zip(RESNET["depths"], RESNET["hidden_sizes"], strict=True), 1):
+        for block in range(depth):
+            name, inner = f"layer{stage}.{block}", width // 4
+            convolution(f"{name}.conv1", f"{name}.bn1", inner, before, 1, 1)
+            convolution(f"{name}.conv2", f"{name}.bn2", inner, inner, 3, 3)
+            convolution(f"{name}.conv3", f"{name}.bn3", width, inner, 1, 1)
+            if block == 0:
+                convolution(f"{name}.downsample.0", f"{name}.downsample.1", width, before, 1, 1)
+            before = width
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def test_a_network_starts_from_the_weights_of_a_backbone(tmp_path, small_model):
+    weights = torchvision_resnet()
+    torch.save(weights | {"fc.weight": torch.zeros(10, 128)}, tmp_path / "resnet.pth")
+    report = convert(tmp_path / "resnet.pth", small_model("resnet"), tmp_path / "start.pth")
+    assert set(report.dropped) == {"fc.weight"}
+    ours = MODELS.build(our_settings("resnet"))
+    before = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
+    afresh = set(initialise(ours, tmp_path / "start.pth"))
+    backbone = {name for name in before if name.startswith("backbone.")}
+    assert afresh == before.keys() - backbone
+    after = ours.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in afresh)
+    # Each tensor of the file is in the backbone, once.
+    sums = sorted(float(t.sum()) for name, t in after.items() if name in backbone and t.is_floating_point())
+    assert sums == pytest.approx(sorted(float(tensor.sum()) for tensor in weights.values()))
+
+
+def test_a_backbone_of_another_depth_is_refused(tmp_path, small_model):
+    weights = torchvision_resnet()
+    del weights["layer2.1.conv1.weight"]
+    torch.save(weights, tmp_path / "resnet.pth")
+    with pytest.raises(InputError, match=r"not among the weights: .*stages\.1\.layers\.1\.layer\.0"):
+        convert(tmp_path / "resnet.pth", small_model("resnet"), tmp_path / "start.pth")
+
+
+def test_a_checkpoint_of_a_backbone_must_hold_all_of_it(tmp_path, small_model):
+    torch.save(torchvision_resnet(), tmp_path / "resnet.pth")
+    convert(tmp_path / "resnet.pth", small_model("resnet"), tmp_path / "start.pth")
+    content = read_checkpoint(tmp_path / "start.pth")
+    del content["state_dict"]["backbone.network.embedder.embedder.convolution.weight"]
+    torch.save(content, tmp_path / "start.pth")
+    with pytest.raises(InputError, match=r"no weights for 1 tensors, first 'backbone\.network\.embedder"):
+        initialise(MODELS.build(our_settings("resnet")), tmp_path / "start.pth")
+
+
 def test_class_head_of_other_classes_is_dropped_and_said_so(tmp_path, small_model, caplog):
     torch.save(transformers_network("swin").state_dict(), tmp_path / "weights.bin")
     model = small_model("swin")
@@ -204,6 +264,13 @@ def test_damaged_download_is_told_by_the_digits_in_its_name(tmp_path, small_mode
     source.write_bytes(b"no weights")
     with pytest.raises(InputError, match=r"MD5 starts with .* not with 3c8ec9"):
         convert(source, small_model("swin"), tmp_path / "start.pth")
+
+
+def test_damaged_download_of_torchvision_is_told_too(tmp_path, small_model):
+    source = tmp_path / "resnet50-0676ba61.pth"
+    source.write_bytes(b"no weights")
+    with pytest.raises(InputError, match=r"SHA256 starts with .* not with 0676ba61"):
+        convert(source, small_model("resnet"), tmp_path / "start.pth")
 
 
 def test_official_download_with_the_right_digits_is_read(tmp_path, small_model):

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -67,6 +69,90 @@ def test_both_older_layouts_of_the_official_files_are_read():
     }
     assert older.keys() != weights.keys()
     assert translate(older, own).state_dict.keys() == translate(weights, own).state_dict.keys()
+
+
+def torchvision_names(weights):
+    """A ResNet's tensors by torchvision's names, from detectron2's: its converter read backwards."""
+    renamed = {}
+    for name, tensor in weights.items():
+        name = name.removeprefix("stem.")
+        name = re.sub(r"^res(\d)", lambda match: f"layer{int(match[1]) - 1}", name)
+        name = re.sub(r"(^|\.)conv(\d)\.norm\.", r"\1bn\2.", name)
+        name = name.replace(".shortcut.norm.", ".downsample.1.").replace(".shortcut.", ".downsample.0.")
+        renamed[name] = tensor
+    return renamed
+
+
+def backbone_of(weights):
+    """The backbone's tensors, by the names that a file of a backbone alone gives them."""
+    official = on_meta(weights).items()
+    return {name.removeprefix("backbone."): t for name, t in official if name.startswith("backbone.")}
+
+
+def test_imagenet_resnet_has_torchvisions_names_and_size():
+    weights = torchvision_names(backbone_of("m2f_r50"))
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.downsample.1.bias"} < weights.keys()
+    assert {"layer4.2.conv3.weight", "layer3.5.bn2.weight", "layer2.0.downsample.0.weight"} < weights.keys()
+    # torchvision: 25,557,032 parameters in all, 2,049,000 of them the classifier's; buffers beside them.
+    buffers = sum(tensor.numel() for name, tensor in weights.items() if ".running_" in f".{name}")
+    assert sum(tensor.numel() for tensor in weights.values()) - buffers == 25_557_032 - 2_049_000
+
+
+@pytest.mark.parametrize("naming", ["torchvision", "detectron2"])
+def test_imagenet_resnet_arrives_whole(naming):
+    bare, own = backbone_of("m2f_r50"), build(model_settings("m2f_r50")).state_dict()
+    if naming == "torchvision":
+        counters = {
+            f"{name[:-12]}num_batches_tracked": torch.tensor(1) for name in bare if "running_mean" in name
+        }
+        weights = torchvision_names(bare | counters)
+        classifier = {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
+    else:
+        weights, classifier = bare, {"stem.fc.weight": torch.zeros(1000, 2048)}
+    translation = translate(weights | classifier, own)
+    assert set(translation.dropped) == set(classifier)
+    assert translation.part == "backbone."
+    ours = {name for name in own if name.startswith("backbone.")}
+    assert set(translation.state_dict) == ours
+    assert set(translation.afresh) == set(own) - ours
+    # The same tensors as under the names of a whole network, whose outputs are compared below.
+    whole = translate(on_meta("m2f_r50"), own).state_dict
+    assert all(translation.state_dict[name].shape == whole[name].shape for name in ours)
+
+
+def test_torchvisions_names_lead_to_the_same_places_as_detectron2s():
+    bare = {
+        name: torch.full(tensor.shape, float(number))
+        for number, (name, tensor) in enumerate(backbone_of("m2f_r50").items())
+    }
+    own = build(model_settings("m2f_r50")).state_dict()
+    first, second = (translate(weights, own).state_dict for weights in (bare, torchvision_names(bare)))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_imagenet_swin_arrives_whole_and_its_stage_norms_start_afresh():
+    own = build(model_settings("m2f_swinl")).state_dict()
+    weights = {name: t for name, t in backbone_of("m2f_swinl").items() if not re.match(r"norm\d\.", name)}
+    # Beside the features, the published file holds the classifier and what follows from the image's size.
+    others = {
+        "norm.weight": torch.zeros(1536),
+        "head.weight": torch.zeros(21841, 1536),
+        "layers.0.blocks.1.attn_mask": torch.zeros(64, 144, 144),
+    }
+    translation = translate(weights | others, own)
+    indices = {name for name in weights if name.endswith("relative_position_index")}
+    assert set(translation.dropped) == set(others) | indices
+    ours = {name for name in own if name.startswith("backbone.")}
+    norms = {name for name in ours if "hidden_states_norms" in name}
+    assert len(norms) == 8
+    assert set(translation.state_dict) == ours - norms
+
+
+def test_a_tensor_missing_from_a_backbone_is_named():
+    weights = torchvision_names(backbone_of("m2f_r50"))
+    del weights["layer3.4.conv2.weight"]
+    with pytest.raises(InputError, match=r"not among.*stages.2.layers.4.layer.1.convolution.weight"):
+        translate(weights, build(model_settings("m2f_r50")).state_dict())
 
 
 def test_order_of_the_file_does_not_count():
