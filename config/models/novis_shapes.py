@@ -13,7 +13,12 @@ model = dict(
     ),
     pixel_decoder=dict(dim=64, mask_dim=64, num_layers=2, feedforward_dim=128),
     instance_decoder=dict(
-        num_classes=6, num_queries=16, num_layers=3, dim=64, mask_dim=64, feedforward_dim=256,
+        num_classes=6,
+        num_queries=16,
+        num_layers=3,
+        dim=64,
+        mask_dim=64,
+        feedforward_dim=256,
         query_init_std=0.02,
     ),
     # Minutes of training: at the parent's weights the class term drowns in the sums over frames.

@@ -70,6 +70,28 @@ def test_the_slurm_profile_parses_from_the_checkouts_root(checkout):
     assert counts["train"] == 4
 
 
+def test_pretraining_on_coco_takes_the_place_of_the_official_weights(checkout):
+    target = "results/ovis/fold0/novis_r50-novis/T4-seed0/checkpoint.pth"
+    counts, text = checkout.planned("-p", target, "--config", "pretrain=true")
+    assert counts["pretrain_images"] == counts["convert_novis_r50_backbone"] == 1
+    for job in ("download_imagenet_r50", "download_coco_train_images", "download_coco_annotations"):
+        assert counts[job] == 1
+    assert "convert_novis_r50" not in counts
+    assert "--init results/pretraining/novis_r50/checkpoint.pth" in text
+    for option in ("iterations=368750", "'milestones=[327778, 355092]'", "training.batch_size=16"):
+        assert option in text
+    counts, text = checkout.planned(target)
+    assert counts["convert_novis_r50"] == 1
+    assert not {"pretrain_images", "convert_novis_r50_backbone"} & set(counts)
+
+
+def test_the_pretraining_of_a_swin_is_a_target(checkout):
+    counts, text = checkout.planned("-p", "results/pretraining/novis_swin_l/checkpoint.pth")
+    assert counts["pretrain_images"] == counts["convert_novis_swin_l_backbone"] == 1
+    assert "iterations=737500" in text
+    assert "--init weights/imagenet_swin_l.pth" in text
+
+
 def test_a_study_is_a_target(checkout):
     counts, _ = checkout.planned("table3", "--configfile", "config/tiny.yaml")
     assert counts["table3"] == 1

@@ -66,22 +66,32 @@ for group, names in PUBLIC.items():
                     "novis download --name {params.name} --root {params.root} {params.terms} 2>&1 | tee {log} >&2"
 
 
-for name, model in config["models"].items():
-    if "official" in model and not Path(model["init"]).exists():
+def converted():
+    """What is converted from public weights: (rule, model file, public weights, checkpoint)."""
+    for name, model in config["models"].items():
+        for rule_name, start in (
+            (name, model),
+            (f"{name}_backbone", model.get("pretraining", {})),
+        ):
+            if "official" in start and not Path(start["init"]).exists():
+                yield rule_name, model["file"], start["official"], start["init"]
 
-        rule:
-            name:
-                f"convert_{name}"
-            input:
-                str(public("weights", model["official"])),
-            output:
-                model["init"],
-            log:
-                f"{LOGS}/convert/{name}.log",
-            resources:
-                mem_mb=4000,
-                runtime=30,
-            params:
-                model=model["file"],
-            shell:
-                "novis convert --source {input} --model {params.model} --output {output} 2> {log}"
+
+for name, model_file, official, checkpoint in converted():
+
+    rule:
+        name:
+            f"convert_{name}"
+        input:
+            str(public("weights", official)),
+        output:
+            checkpoint,
+        log:
+            f"{LOGS}/convert/{name}.log",
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            model=model_file,
+        shell:
+            "novis convert --source {input} --model {params.model} --output {output} 2> {log}"

@@ -89,6 +89,26 @@ rule train:
         "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
 
 
+def pretrained_on(key):
+    """The models whose pre-training has this key, as a pattern that matches no other name."""
+    names = [
+        name
+        for name, model in config["models"].items()
+        if key in model.get("pretraining", {})
+    ]
+    return "|".join(names) or "(?!)"
+
+
+def pretraining_data(key):
+    """A file or folder of the images that the wildcard's model is pre-trained on."""
+    return lambda wildcards: ancient(
+        str(
+            Path(config["data_root"])
+            / config["models"][wildcards.model]["pretraining"][key]
+        )
+    )
+
+
 rule configure_pretraining:
     output:
         f"{PRETRAINING}/config.json",
@@ -104,6 +124,37 @@ rule configure_pretraining:
         "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
 
 
+rule pretrain_images:
+    # The initial weights of the full-size models: on COCO, from a backbone's ImageNet weights.
+    input:
+        config=rules.configure_pretraining.output,
+        images=pretraining_data("images"),
+        annotations=pretraining_data("annotations"),
+        init=lambda w: config["models"][w.model]["pretraining"].get("init", []),
+    output:
+        checkpoint=f"{PRETRAINING}/checkpoint.pth",
+        provenance=f"{PRETRAINING}/training.json",
+    log:
+        f"{LOGS}/pretrain/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/pretrain/{{model}}.tsv"
+    wildcard_constraints:
+        model=pretrained_on("images"),
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=1440,
+    params:
+        version=experiment.VERSIONS["train"],
+        init=lambda w, input: f"--init {input.init}" if input.init else "",
+        work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
+    shell:
+        "novis pretrain-images --config {input.config} --images {input.images} "
+        "--annotations {input.annotations} {params.init} "
+        "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
+
+
 rule pretrain:
     # The initial weights of the small models: on generated still images, as the paper's are on COCO.
     input:
@@ -115,6 +166,8 @@ rule pretrain:
         f"{LOGS}/pretrain/{{model}}.log",
     benchmark:
         f"{BENCHMARKS}/pretrain/{{model}}.tsv"
+    wildcard_constraints:
+        model=pretrained_on("seed"),
     threads: 1
     resources:
         gpu=1,
