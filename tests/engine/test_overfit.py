@@ -1,4 +1,4 @@
-"""The full-size network learns one clip by heart: random weights, two frames, minutes of a CPU core.
+"""The full-size network learns one clip by heart: random weights, two frames, a minute of a CPU core.
 
 Batch norms are in training mode, everything else is as configured for the paper but the
 size of the frames and the number of points.
@@ -77,7 +77,7 @@ def mask_ious(model, frames, target):
 @pytest.mark.slow
 def test_a_generated_clip_is_learnt_by_heart(tmp_path):
     toy = draw_toy_dataset(tmp_path, lengths=(8,), num_objects=2)
-    clip = load_clip(toy.annotations, toy.frames, "video_1", [0, 3], (96, 128))
+    clip = load_clip(toy.annotations, toy.frames, "video_1", [0, 3], (64, 96))
     model = learn(*clip, num_classes=3, num_steps=30)
     assert mask_ious(model, *clip).min() > 0.9
 
