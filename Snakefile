@@ -20,6 +20,7 @@ include: "workflow/rules/download.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/track.smk"
+include: "workflow/rules/speed.smk"
 include: "workflow/rules/report.smk"
 
 

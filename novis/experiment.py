@@ -172,6 +172,7 @@ class Study:
     rows: tuple[Tracking, ...]
     yardsticks: tuple[Tracking, ...] = ()
     frames: Mapping[Prediction, Tracking] = field(default_factory=dict)
+    timed: tuple[Tracking, ...] = ()
 
     @property
     def trackings(self) -> tuple[Tracking, ...]:
@@ -185,6 +186,7 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
     ``defaults`` of the configuration complete every block. ``yardsticks`` of the study
     (tracker names) are added to every prediction and stride of its rows, and with
     ``frame_ap`` also the unlinked clips (S = T) from which per-frame mask AP is measured.
+    With ``fps`` the first fold and seed of each row is timed.
 
     Raises:
         InputError: an unknown study, key, dataset, model, variant or tracker (the nearest
@@ -205,7 +207,8 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
     if study.get("frame_ap"):
         predictions = dict.fromkeys(row.prediction for row in rows)
         frames = {p: Tracking(p, _longest(p.clip_length), _unlinked(config, name)) for p in predictions}
-    return Study(name, study["layout"], study["title"], rows, yardsticks, frames)
+    timed = _first_runs(rows) if study.get("fps") else ()
+    return Study(name, study["layout"], study["title"], rows, yardsticks, frames, timed)
 
 
 def overrides(training: Training, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -317,6 +320,15 @@ def _refuse_longer(
             f"study '{study}': variant '{variant}' trained with T={train_length} cannot be tested "
             f"with T={test_length}: its learned temporal encoding has no rows for the other frames"
         )
+
+
+def _first_runs(rows: tuple[Tracking, ...]) -> tuple[Tracking, ...]:
+    """The first fold and seed of each row: the others are as fast."""
+    first: dict[tuple[Any, ...], Tracking] = {}
+    for row in rows:
+        fields = row.fields
+        first.setdefault(tuple(fields[key] for key in fields if key not in ("split", "seed")), row)
+    return tuple(first.values())
 
 
 def _longest(clip_length: int | str) -> int:

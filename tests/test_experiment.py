@@ -73,6 +73,16 @@ def test_frame_ap_is_measured_on_unlinked_clips_that_do_not_overlap():
     assert all(t.tracker == "clips" and t.stride == t.prediction.clip_length for t in study.frames.values())
 
 
+def test_the_first_fold_and_seed_of_each_row_is_timed_where_the_study_asks_for_it():
+    config = copy.deepcopy(CONFIG)
+    assert expand("table", config).timed == ()
+    config["studies"]["table"]["fps"] = True
+    timed = expand("table", config).timed
+    assert {(t.prediction.training.split, t.prediction.training.seed) for t in timed} == {("fold0", 0)}
+    rows = [(t.prediction.training.variant, t.stride, t.tracker) for t in timed]
+    assert len(rows) == len(set(rows)) == 1 + 2 * 2
+
+
 def test_the_path_names_every_field():
     row = expand("table", with_block(seed=1, split="fold1")).rows[0]
     assert str(row.folder) == "toy/fold1/small-plain/T4-seed1/test-T4-all-64px/S2-embed"

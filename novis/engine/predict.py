@@ -63,7 +63,7 @@ def predict(
     """
     use_threads(threads)
     content = read_checkpoint(checkpoint)
-    _read_overlap(content, overlap or {})
+    override_overlap(content, overlap or {})
     model = load_model(checkpoint, content)
     stride, length = parse_starts(starts), parse_clip_length(clip_length)
     truth = read_annotations(annotations, read_names(videos) if videos else None)
@@ -105,7 +105,7 @@ def _write(writer: ClipCacheWriter, video: Video, plan: VideoPlan, clips: Iterat
             group.append(clip.class_logits, clip.embeddings, clip.overlap_embeddings, clip.mask_codes)
 
 
-def _read_overlap(content: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def override_overlap(content: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Change the settings of the overlap embeddings in a checkpoint's configuration."""
     if settings:
         own = content["meta"]["config"]["model"]["overlap"]

@@ -15,7 +15,7 @@ from novis.data.splits import read_names
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.fit import use_threads
 from novis.engine.live import live_stream, speed_record, track_live, warm_up
-from novis.engine.predict import parse_clip_length
+from novis.engine.predict import override_overlap, parse_clip_length
 from novis.engine.streaming import plan_for
 from novis.errors import InputError
 from novis.experiment import stage_code
@@ -38,6 +38,7 @@ def speed(
     top_k: int = 10,
     videos: Path | None = None,
     num_videos: int = 5,
+    overlap: dict[str, Any] | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     threads: int | None = None,
 ) -> None:
@@ -57,6 +58,7 @@ def speed(
         top_k: tracks to keep of each video
         videos: a file that names the videos; all of them without it
         num_videos: of these, so many at even distances in the list are run
+        overlap: other settings of the overlap embeddings than those of the training, as for 'novis predict'
         precision: of the network's forward pass
         threads: CPU threads of the network
     """
@@ -64,6 +66,7 @@ def speed(
         raise InputError(f"num_videos={num_videos} and top_k={top_k} must be at least 1")
     use_threads(threads)
     content = read_checkpoint(checkpoint)
+    override_overlap(content, overlap or {})
     model = load_model(checkpoint, content)
     tracker = TrackerSettings.from_dict(settings)
     category_ids = [category["id"] for category in content["meta"]["categories"]]

@@ -58,6 +58,7 @@ def benchmark(study: StudyResults, results: pd.DataFrame) -> Table:
         _external_note(external),
         _EXPORTED_NOTE if _any(ours, lambda score: score.state == "exported") else "",
         shown.folds_note,
+        _speed_note(ours),
     )
     return Table(study.name, study.title, shown.columns, shown.sections, tuple(filter(None, notes)))
 
@@ -73,7 +74,7 @@ class _Layout:
         self._names = names
         self._published = published
         self._ours = ours
-        self._speeds = any(row.fps is not None for row in published)
+        self._speeds = any(row.fps is not None for row in (*published, *ours))
         self._differing = [name for name in names if any(self._difference(line, name) for line in ours)]
         notes = dict.fromkeys(row.note for row in published if row.note)
         self.marks = {note: "*" * (number + 1) for number, note in enumerate(notes)}
@@ -138,7 +139,7 @@ class _Layout:
 
     def _our_cells(self, line: Line) -> _Row:
         scores = [cell for name in self._names for cell in self._our_scores(line, name)]
-        speed = (Number(None),) if self._speeds else ()
+        speed = (number(line.fps),) if self._speeds else ()
         return (*_who(line.entry, line.entry.method), *speed, *scores)
 
     def _our_scores(self, line: Line, name: str) -> _Row:
@@ -185,6 +186,17 @@ def _external_note(scores: Sequence[ExternalScore]) -> str:
         f"{_title(score.benchmark)} by {score.source}, {score.date.isoformat()}" for score in scores
     )
     return f"{_EXTERNAL} Scored elsewhere: {'; '.join(sources)}." if sources else ""
+
+
+def _speed_note(lines: Sequence[Line]) -> str:
+    """What our frames a second were measured on; that of the published ones is unknown."""
+    hardware = dict.fromkeys(line.fps_hardware for line in lines if line.fps is not None)
+    if not hardware:
+        return ""
+    return (
+        f"Our FPS: one clip at a time, from decoded frames to masks, on {', '.join(map(str, hardware))}; "
+        "the hardware of the published figures is not known."
+    )
 
 
 def _source_note(table: str | None) -> str:

@@ -1,7 +1,7 @@
 """Our rows of Tables 1 and 2: a row's data sets on one line, however their scores were obtained."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,10 +38,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Line:
-    """An entry with its scores by benchmark."""
+    """An entry with its scores by benchmark, and its frames a second where they were measured."""
 
     entry: Entry
     scores: dict[str, Score] = field(default_factory=dict)
+    fps: float | None = None
+    fps_hardware: str | None = None
 
 
 def our_lines(study: StudyResults, rows: pd.DataFrame, external: Sequence[ExternalScore]) -> list[Line]:
@@ -59,7 +61,10 @@ def our_lines(study: StudyResults, rows: pd.DataFrame, external: Sequence[Extern
     for row in rows.to_dict("records"):
         entry = entry_of(row)
         own = tuple(row[name] for name in KEY if name != "dataset")
-        line = lines.setdefault((entry, *own), Line(entry))
+        key = (entry, *own)
+        line = lines.setdefault(key, Line(entry))
+        if line.fps is None and pd.notna(row["fps"]):
+            line = lines[key] = replace(line, fps=row["fps"], fps_hardware=row["fps_hardware"])
         line.scores[benchmark_of(row["dataset"])] = _score(row, _runs(study, row))
     found = list(lines.values())
     for score in external:

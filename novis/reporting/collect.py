@@ -9,6 +9,7 @@ import pandas as pd
 
 from novis.errors import InputError
 from novis.files import read_json, replacing
+from novis.reporting import speed
 from novis.reporting.provenance import checkpoint_record
 from novis.reporting.study import KEY, StudyResults, read_study
 
@@ -35,7 +36,7 @@ CATEGORY = "category."
 # What a finished run may leave undefined: AP over instances of which a fold may have none.
 _PARTS_OF_AP = (CATEGORY, "AP_")
 _YARDSTICKS = (FRAME_AP, NON_IDENTITY, NON_IDENTITY_OF_TRACKS)
-_PATHS = ("results", "metrics", "matches", "linking", "frame_metrics", "checkpoint")
+_PATHS = ("results", "metrics", "matches", "linking", "frame_metrics", "speed", "checkpoint")
 
 
 def collect(study: Path, output: Path) -> None:
@@ -82,9 +83,10 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
     ``spread_over`` says so.
 
     Returns:
-        One line a row, in order of appearance: the fields that folds and seeds share,
-        every metric, ``METRIC_spread``, ``spread_over`` (``seeds``, ``folds`` or empty),
-        ``num_folds``, ``num_seeds`` and ``num_complete_seeds`` (with an AP).
+        One line a row, in order of appearance: the fields that folds and seeds share, the
+        speed of the run that was timed, every metric, ``METRIC_spread``, ``spread_over``
+        (``seeds``, ``folds`` or empty), ``num_folds``, ``num_seeds`` and
+        ``num_complete_seeds`` (with an AP).
     """
     numbers = metric_columns(table)
     folds = table.groupby([*KEY, "seed"], sort=False, dropna=False)[numbers]
@@ -107,6 +109,7 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
         }
     )
     shared = [c for c in table if c.startswith(("variant_settings.", "tracker_settings."))]
+    shared += [c for c in speed.COLUMNS if c in table]
     return pd.concat([runs[shared].first(), mean, spread.add_suffix("_spread"), counts], axis=1).reset_index()
 
 
@@ -153,7 +156,7 @@ def _record(study: StudyResults, row: Mapping[str, Any]) -> dict[str, Any]:
         record[column] = _percent(linking.get(key), row.get("linking"), key)
     frames = _read(row.get("frame_metrics"), "per-frame metrics")
     record[FRAME_AP] = _percent(frames.get("AP"), row.get("frame_metrics"), "AP")
-    record |= checkpoint_record(row)
+    record |= checkpoint_record(row) | speed.speed_record(row)
     return record | {f"{key}_file": row.get(key) for key in _PATHS}
 
 

@@ -28,6 +28,16 @@ def test_the_default_is_the_papers_reproduction_at_full_scale(checkout):
     assert counts["train"] == 2 * 3 * (4 + 4)
 
 
+def test_the_rows_of_a_study_are_timed_where_it_asks_for_it(tmp_path):
+    checkout = Checkout(tmp_path)
+    line = "    title: Ablation (Table 3)\n"
+    checkout.edit("config/tiny.yaml", line, f"{line}    fps: true\n")
+    counts, text = checkout.planned("-p", "--configfile", "config/tiny.yaml")
+    # The three trackers of the study, in one of two folds.
+    assert counts["speed"] == 3
+    assert "--stride 2 --settings kind=overlap_embed" in text
+
+
 FULL_SCALE = """
 name: full
 defaults: {{ split: fold0, seed: 0, starts: stride, stride: 2, clip_length: 4, tracker: overlap_embed }}

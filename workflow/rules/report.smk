@@ -33,6 +33,9 @@ def table_row(study, tracking, role):
         "matches": tracking_file(tracking, "matches.npz"),
         "linking": tracking_file(tracking, "linking.json"),
         "frame_metrics": tracking_file(frames, "metrics.json") if frames else None,
+        "speed": (
+            tracking_file(tracking, "speed.json") if tracking in study.timed else None
+        ),
         "checkpoint": f"{RESULTS}/{prediction.training.folder}/checkpoint.pth",
         "benchmarks": {
             "train": benchmark_file("train", prediction.training.folder),
@@ -64,6 +67,10 @@ def scores_of(names):
         tracking_file(tracking, name)
         for tracking in trackings
         for name in ("metrics.json", "matches.npz", "linking.json")
+    ] + [
+        tracking_file(tracking, "speed.json")
+        for name in names
+        for tracking in STUDIES[name].timed
     ]
 
 

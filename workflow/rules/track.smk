@@ -26,6 +26,7 @@ rule track:
         f"{LOGS}/track/{experiment.TRACKING}.log",
     benchmark:
         f"{BENCHMARKS}/track/{experiment.TRACKING}.tsv"
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
@@ -39,7 +40,8 @@ rule track:
         sequences=sequence_options,
     shell:
         "novis track --cache {input.clips} --settings {params.tracker} --stride {wildcards.stride} "
-        "--top-k {params.top_k} {params.truth} {params.sequences} --output {output.results} 2> {log}"
+        "--top-k {params.top_k} {params.truth} {params.sequences} --workers {threads} "
+        "--output {output.results} 2> {log}"
 
 
 rule evaluate:
