@@ -15,8 +15,9 @@ from typing import Any
 
 from novis.errors import InputError
 from novis.fingerprint import model_fingerprint, stage_fingerprint
+from novis.ground_truth import holds_instances
 
-__all__ = ["InputError", "model_fingerprint"]
+__all__ = ["InputError", "holds_instances", "model_fingerprint"]
 
 # The stages that are too dear to rerun for every edit of their code: bump a number on
 # purpose to have everything that the stage made, and all that follows, made again.
@@ -37,6 +38,7 @@ STAGES = {
     "track": ("novis.tracking.track",),
     "speed": ("novis.engine.live",),
     "evaluate": ("novis.evaluation.evaluate",),
+    "submit": ("novis.evaluation.submit",),
     "report": ("novis.reporting.report",),
     "overlays": ("novis.visualisation.overlays",),
 }
@@ -52,10 +54,13 @@ WHOLE_VIDEO = "video"
 # The reading of the overlap embeddings that the model file has.
 OWN_READING = "own"
 
+# The split that trains on the whole training set and is tested on the official validation set.
+FULL = "full"
+
 # What each wildcard of the templates may look like.
 WILDCARDS = {
     "dataset": "[a-z0-9_]+",
-    "split": "fold[0-9]+|full",
+    "split": f"fold[0-9]+|{FULL}",
     "model": "[a-z0-9_]+",
     "variant": "[a-z0-9_]+",
     "train_clip_length": "[0-9]+",
@@ -214,10 +219,13 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
 def overrides(training: Training, config: Mapping[str, Any]) -> dict[str, Any]:
     """What a training changes in its model file: dotted keys and values.
 
-    The dataset's schedule comes first, then the variant's settings, then T and the seed.
+    The dataset's schedule comes first, then the variant's settings, then T and the seed. The
+    official validation set is not looked at in training.
     """
     merged: dict[str, Any] = dict(config["datasets"][training.dataset].get("overrides", {}))
     merged |= config["variants"][training.variant]
+    if training.split == FULL:
+        merged["training.validation_interval"] = 0
     return merged | {
         "clip_length": training.train_clip_length,
         "seed": training.seed,
@@ -268,16 +276,15 @@ def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> 
         _known("reading", reading, config, study)
     if fields["starts"] not in ("all", "stride"):
         raise InputError(f"study '{study}': starts '{fields['starts']}' must be 'all' or 'stride'")
+    if fields["split"] == FULL and "validation" not in config["datasets"][fields["dataset"]]:
+        raise InputError(
+            f"study '{study}': split '{FULL}' is tested on the official validation set, which dataset "
+            f"'{fields['dataset']}' does not name; write it under datasets.{fields['dataset']}.validation"
+        )
     test_length, stride, sequence_length, starts = _clips(study, fields)
     _refuse_longer(study, fields, test_length, config)
-    training = Training(
-        fields["dataset"],
-        fields["split"],
-        fields["model"],
-        fields["variant"],
-        fields["clip_length"],
-        fields["seed"],
-    )
+    names = ("dataset", "split", "model", "variant", "clip_length", "seed")
+    training = Training(*(fields[name] for name in names))
     min_size = fields["min_size"] or config["datasets"][fields["dataset"]]["min_size"]
     prediction = Prediction(training, test_length, starts, min_size, reading)
     return Tracking(prediction, stride, fields["tracker"], sequence_length)

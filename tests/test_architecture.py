@@ -19,6 +19,7 @@ FLOORS = {
         "assignment",
         "experiment",
         "fingerprint",
+        "ground_truth",
         "config",
     ),
     1: ("model", "data", "storage"),

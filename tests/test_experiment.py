@@ -149,6 +149,11 @@ def test_dataset_schedule_variant_clip_length_and_seed_are_overrides():
     }
 
 
+def test_the_official_validation_set_is_not_looked_at_in_training():
+    training = Training("toy", "full", "small", "plain", 4, 0)
+    assert overrides(training, CONFIG)["training.validation_interval"] == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -160,6 +165,7 @@ def test_dataset_schedule_variant_clip_length_and_seed_are_overrides():
         ({"stride": None}, "lacks 'stride'"),
         ({"test_clip_length": 6}, "trained with T=4 cannot be tested with T=6"),
         (OFFLINE | {"variant": "novis"}, "trained with T=4 cannot be tested with T=video"),
+        ({"split": "full"}, "write it under datasets.toy.validation"),
         (OFFLINE | {"stride": 2}, "S=2 with test clip length T=video"),
         (OFFLINE | {"variant": "novis", "sequence_length": 8}, "trained with T=4 cannot be tested with T=8"),
         ({"sequence_length": 3}, "sequences of 3 frames with test clip length T=4"),

@@ -59,6 +59,16 @@ def split(
             temporary.write_text(balance)
 
 
+def list_videos(annotations: Path, output: Path) -> None:
+    """Write the names of all videos of a data set, one a line.
+
+    Args:
+        annotations: the data set's JSON file; its ground truth may be held back
+        output: text file to write
+    """
+    write_names(output, list(dict.fromkeys(video.name for video in read_annotations(annotations).videos)))
+
+
 def split_videos(annotations: Annotations, num_folds: int, seed: int) -> list[list[str]]:
     """Names of the videos of each fold, balanced over categories, video lengths and occlusion.
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from novis.experiment import FULL
 from novis.reporting.cells import Number, number
 from novis.reporting.entries import METRICS, Entry, benchmark_of, entry_of
 from novis.reporting.external_scores import ExternalScore
@@ -80,7 +81,7 @@ def _runs(study: StudyResults, row: Mapping[str, Any]) -> list[Mapping[str, Any]
 
 
 def _score(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> Score:
-    on_folds = any(run["split"].startswith("fold") for run in runs)
+    on_folds = any(run["split"] != FULL for run in runs)
     if pd.notna(row["AP"]):
         metrics = {name: number(row[name], row[f"{name}_spread"]) for name in METRICS}
         return Score("measured", metrics, on_folds)

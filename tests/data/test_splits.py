@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from novis.data.annotations import write_annotations
-from novis.data.splits import balance_table, read_names, split, split_videos, write_names
+from novis.data.splits import balance_table, list_videos, read_names, split, split_videos, write_names
 from novis.errors import InputError
 from novis.structures import Annotations, Category, Instance, Video
 
@@ -152,6 +152,13 @@ def test_the_stage_writes_both_parts_and_the_table(tmp_path):
     assert (tmp_path / "table.txt").read_text().startswith(" ")
     with pytest.raises(InputError, match="fold 3 of 3"):
         split(tmp_path / "a.json", 3, 0, 3, tmp_path / "t.txt", tmp_path / "v.txt")
+
+
+def test_all_videos_are_listed_with_or_without_ground_truth(tmp_path):
+    videos = truth([3, 1, 2], [[1], [1], [1]]).videos
+    write_annotations(tmp_path / "valid.json", Annotations("", (Category(1, "c1"),), videos, None))
+    list_videos(tmp_path / "valid.json", tmp_path / "names.txt")
+    assert read_names(tmp_path / "names.txt") == ["v0", "v1", "v2"]
 
 
 def test_names_survive_writing_and_comments(tmp_path):

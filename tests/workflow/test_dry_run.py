@@ -1,5 +1,7 @@
 """Every configuration plans its jobs anywhere: without data, without a GPU, without Slurm."""
 
+import json
+
 import pytest
 import yaml
 
@@ -156,3 +158,68 @@ def test_missing_data_are_told_with_what_was_looked_for_and_where_to_get_it(chec
     assert "looked for data/tiny/annotations_train.json" in text
     assert "Ask the authors of tiny." in text
     assert "Traceback" not in text
+
+
+@pytest.fixture
+def official(checkout, tmp_path):
+    """A study tested on an official validation set whose list of videos lies there."""
+    config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    config["data_root"] = str(tmp_path)
+    config["defaults"]["split"] = "full"
+    config["datasets"]["tiny"]["validation"] = {
+        "annotations": ["official/valid.json"],
+        "ground_truth": ["official/truth.json"],
+        "frames": "official/frames",
+    }
+    (tmp_path / "official.yaml").write_text(yaml.safe_dump(config))
+    write_official(tmp_path / "official/valid.json", None)
+    return ("-p", "--configfile", str(tmp_path / "official.yaml"))
+
+
+def write_official(path, instances):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"videos": [], "categories": [], "annotations": instances}))
+
+
+def test_without_ground_truth_rows_are_exported_and_not_scored(checkout, official):
+    counts, text = checkout.planned(*official)
+    assert counts["submit"] == counts["track"] == 3 + 2 + 2
+    assert not {"evaluate", "split"} & set(counts), "yardsticks and per-frame AP need scores"
+    assert counts["list_videos"] == 2
+    assert "training.validation_interval=0" in text
+
+
+def test_prediction_is_of_the_official_set_and_training_of_the_training_set(checkout, official, tmp_path):
+    _, text = checkout.planned(*official)
+    train, predict = (
+        next(line for line in text.splitlines() if f"novis {verb} --" in line)
+        for verb in ("train", "predict")
+    )
+    assert f"--annotations {tmp_path}/tiny/annotations_train.json --frames {tmp_path}/tiny/train " in train
+    assert f"--annotations {tmp_path}/official/valid.json --frames {tmp_path}/official/frames " in predict
+
+
+@pytest.mark.parametrize("file", ["truth.json", "valid.json"])
+def test_ground_truth_is_used_where_it_lies(checkout, official, tmp_path, file):
+    write_official(tmp_path / "official" / file, [{"id": 1}])
+    counts, text = checkout.planned(*official)
+    assert counts["evaluate"] == counts["track"] == counts["submit"] > 7
+    assert f"novis evaluate --annotations {tmp_path}/official/{file} " in text
+
+
+def test_scores_without_ground_truth_are_refused_with_what_was_looked_for(checkout, official, tmp_path):
+    run = "results/tiny/full/novis_shapes-novis/T4-seed0/test-T4-all-96px/S2-overlap_embed/metrics.json"
+    text = checkout.snakemake("-n", run, *official, check=False)
+    assert "can be exported (results.zip) but not scored" in text
+    assert f"looked for {tmp_path}/official/truth.json, {tmp_path}/official/valid.json" in text
+
+
+def test_the_official_sets_of_the_paper_can_be_planned(checkout, tmp_path):
+    full = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    study = yaml.safe_load(FULL_SCALE.format(dataset="[ytvis_2019, ytvis_2021, ovis]"))
+    study["defaults"]["split"] = "full"
+    (tmp_path / "official.yaml").write_text(yaml.safe_dump(full | study))
+    counts, _ = checkout.planned("--configfile", str(tmp_path / "official.yaml"))
+    assert counts["train"] == counts["submit"] == 2 * 3
+    assert {"download_ovis_valid_annotations", "download_ytvis_2021_valid"} <= set(counts)
+    assert "evaluate" not in counts

@@ -1,5 +1,6 @@
 # What the rules share: the checked configuration, the studies, paths and messages.
 
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -26,22 +27,72 @@ wildcard_constraints:
     **experiment.WILDCARDS,
 
 
+def below_data_root(paths):
+    return [str(Path(config["data_root"]) / path) for path in paths]
+
+
+def first_present(paths):
+    """The first of some files that is there; the first of all where none is."""
+    return next((path for path in paths if Path(path).exists()), paths[0])
+
+
 def candidates(dataset):
     """Where a data set's annotations may lie: every layout found in the wild."""
-    root = Path(config["data_root"])
-    return [str(root / path) for path in config["datasets"][dataset]["annotations"]]
+    return below_data_root(config["datasets"][dataset]["annotations"])
 
 
 def annotations(wildcards):
     """The data set's annotation file: the first candidate that is there."""
-    paths = candidates(wildcards.dataset)
-    return next((path for path in paths if Path(path).exists()), paths[0])
+    return first_present(candidates(wildcards.dataset))
 
 
 def frames(wildcards):
     """The folder that the data set's file names start from."""
-    return str(
-        Path(config["data_root"]) / config["datasets"][wildcards.dataset]["frames"]
+    return below_data_root([config["datasets"][wildcards.dataset]["frames"]])[0]
+
+
+def tested(run):
+    """The set that a run is tested on: a part of the data set, or the official validation set."""
+    dataset = config["datasets"][run.dataset]
+    return dataset["validation"] if run.split == experiment.FULL else dataset
+
+
+def test_annotations(wildcards):
+    """The annotation file that lists the videos of the test; its ground truth may be held back."""
+    return first_present(below_data_root(tested(wildcards)["annotations"]))
+
+
+def test_frames(wildcards):
+    """The folder that file names of the test start from."""
+    return below_data_root([tested(wildcards)["frames"]])[0]
+
+
+def is_scored(run):
+    """Whether the ground truth of the videos that a run is tested on lies here."""
+    return run.split != experiment.FULL or bool(validation_truth(run.dataset))
+
+
+@cache
+def validation_truth(dataset):
+    """The file with the ground truth of the official validation set; None where it is held back."""
+    validation = config["datasets"][dataset]["validation"]
+    files = below_data_root(validation["ground_truth"] + validation["annotations"])
+    return next((file for file in files if experiment.holds_instances(file)), None)
+
+
+def ground_truth(wildcards):
+    """The annotation file that results are scored against."""
+    if not is_scored(wildcards):
+        validation = config["datasets"][wildcards.dataset]["validation"]
+        files = below_data_root(validation["ground_truth"] + validation["annotations"])
+        raise WorkflowError(
+            f"{wildcards.dataset}: the ground truth of the official validation set is not here, so its "
+            f"results can be exported (results.zip) but not scored; looked for {', '.join(files)}"
+        )
+    return (
+        validation_truth(wildcards.dataset)
+        if wildcards.split == experiment.FULL
+        else annotations(wildcards)
     )
 
 

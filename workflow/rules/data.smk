@@ -52,27 +52,52 @@ rule split:
         "--fold {params.fold} --train {output.train} --valid {output.valid} 2> {log}"
 
 
+rule list_videos:
+    # The whole training set to train on, or the official validation set to test on.
+    input:
+        lambda w: annotations(w) if w.part == "train" else test_annotations(w),
+    output:
+        videos("{part}"),
+    log:
+        f"{LOGS}/split/{{dataset}}-{{split}}-{{part}}.log",
+    wildcard_constraints:
+        split=experiment.FULL,
+        part="train|valid",
+    shell:
+        "novis list-videos --annotations {input} --output {output} 2> {log}"
+
+
+def sets():
+    """Every set of videos by name: the data sets, and their official validation sets."""
+    for name, dataset in config["datasets"].items():
+        yield name, dataset
+        if "validation" in dataset:
+            yield f"{name}_validation", dataset["validation"]
+
+
 def brought():
-    """The data sets that no rule makes: neither generated nor downloaded."""
-    return [
-        name
-        for name in config["datasets"]
-        if name not in generated() and not config["datasets"][name]["downloads"]
-    ]
+    """The annotation files that no rule makes, neither generated nor downloaded, with their sets."""
+    made = {candidates(name)[0] for name in generated()}
+    brought = {
+        below_data_root(found["annotations"])[0]: (name, found)
+        for name, found in sets()
+        if not found["downloads"]
+    }
+    return {file: found for file, found in brought.items() if file not in made}
 
 
-for name in brought():
+for file, (name, found) in brought().items():
 
     rule:
         # Say what was looked for, and where to get it.
         name:
             f"find_{name}"
         output:
-            candidates(name)[0],
+            file,
         localrule: True
         params:
-            looked_for=", ".join(candidates(name)),
-            advice=config["datasets"][name]["source"],
+            looked_for=", ".join(below_data_root(found["annotations"])),
+            advice=found["source"],
         run:
             raise WorkflowError(
                 f"data set not found; looked for {params.looked_for}. {params.advice}"

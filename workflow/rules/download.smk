@@ -24,14 +24,15 @@ def public(group, name):
 def predecessors():
     """What each download waits for: the files of a data set come one by one, the annotations last."""
     before = {}
-    for name, dataset in config["datasets"].items():
-        *others, last = dataset["downloads"] or [None]
-        if last and str(public("data", last)) != candidates(name)[0]:
+    for name, found in sets():
+        *others, last = found["downloads"] or [None]
+        first = below_data_root(found["annotations"])[0]
+        if last and str(public("data", last)) != first:
             raise WorkflowError(
                 f"datasets.{name}: the last of 'downloads' must end in the first of 'annotations', "
-                f"{candidates(name)[0]}; '{last}' ends in {public('data', last)}"
+                f"{first}; '{last}' ends in {public('data', last)}"
             )
-        before |= dict(zip(dataset["downloads"][1:], others))
+        before |= dict(zip(found["downloads"][1:], others))
     return {name: str(public("data", other)) for name, other in before.items()}
 
 

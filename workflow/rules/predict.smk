@@ -38,7 +38,7 @@ rule features:
     # Frame features, kept until all predictions of a checkpoint that share them are there.
     input:
         checkpoint=rules.train.output.checkpoint,
-        annotations=annotations,
+        annotations=test_annotations,
         videos=videos("valid"),
     output:
         temp(FEATURES),
@@ -53,7 +53,7 @@ rule features:
         runtime=480,
     params:
         version=experiment.VERSIONS["predict"],
-        frames=frames,
+        frames=test_frames,
     shell:
         "novis features --checkpoint {input.checkpoint} --annotations {input.annotations} "
         "--frames {params.frames} --videos {input.videos} --min-size {wildcards.min_size} "
@@ -63,7 +63,7 @@ rule features:
 rule predict:
     input:
         checkpoint=rules.train.output.checkpoint,
-        annotations=annotations,
+        annotations=test_annotations,
         videos=videos("valid"),
         features=features_of,
     output:
@@ -79,7 +79,7 @@ rule predict:
         runtime=480,
     params:
         version=experiment.VERSIONS["predict"],
-        frames=frames,
+        frames=test_frames,
         features=lambda w, input: (
             f"--features {input.features}" if input.features else ""
         ),

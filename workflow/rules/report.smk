@@ -8,9 +8,11 @@ localrules:
 
 
 def runs_of(study):
-    """Every tracked run of a study, with its role in it."""
+    """Every tracked run of a study, with its role in it; a yardstick without scores is none."""
     return [(row, "row") for row in study.rows] + [
-        (row, "yardstick") for row in study.yardsticks
+        (row, "yardstick")
+        for row in study.yardsticks
+        if is_scored(row.prediction.training)
     ]
 
 
@@ -58,20 +60,24 @@ def study_content(name):
     return json.dumps(head | {"rows": rows}, indent=1)
 
 
-def scores_of(names):
-    """The files behind some studies' numbers."""
-    trackings = dict.fromkeys(
-        tracking for name in names for tracking in STUDIES[name].trackings
-    )
+def outcome(tracking):
+    """What a tracked run ends in: scores, and the zip for a server where it is tested on an official set."""
+    training = tracking.prediction.training
+    scores = ["metrics.json", "matches.npz"] if is_scored(training) else []
+    whole = tracking.sequence_length == experiment.WHOLE_VIDEO
+    export = ["results.zip"] if training.split == experiment.FULL and whole else []
     return [
-        tracking_file(tracking, name)
-        for tracking in trackings
-        for name in ("metrics.json", "matches.npz", "linking.json")
-    ] + [
-        tracking_file(tracking, "speed.json")
-        for name in names
-        for tracking in STUDIES[name].timed
+        tracking_file(tracking, name) for name in (*scores, *export, "linking.json")
     ]
+
+
+def scores_of(names):
+    """The files behind some studies' numbers; what only scores could use is left out without them."""
+    studies = [STUDIES[name] for name in names]
+    rows = [row for study in studies for row in study.rows]
+    others = [tracking for study in studies for tracking in study.trackings]
+    scored = [run for run in others if is_scored(run.prediction.training)]
+    return [file for run in dict.fromkeys((*rows, *scored)) for file in outcome(run)]
 
 
 def external_scores(names):
@@ -128,7 +134,7 @@ rule study:
 rule overlays:
     input:
         results=rules.track.output.results,
-        annotations=annotations,
+        annotations=test_annotations,
     output:
         directory(f"{TRACKING}/overlays"),
     log:
@@ -138,7 +144,7 @@ rule overlays:
         runtime=10,
     params:
         code=experiment.stage_code("overlays"),
-        frames=frames,
+        frames=test_frames,
     shell:
         "novis overlays --results {input.results} --annotations {input.annotations} "
         "--frames {params.frames} --num-videos 4 --output {output} 2> {log}"

@@ -4,7 +4,7 @@
 rule speed:
     input:
         checkpoint=rules.train.output.checkpoint,
-        annotations=annotations,
+        annotations=test_annotations,
         videos=videos("valid"),
     output:
         f"{TRACKING}/speed.json",
@@ -18,7 +18,7 @@ rule speed:
         runtime=60,
     params:
         version=experiment.VERSIONS["predict"],
-        frames=frames,
+        frames=test_frames,
         tracker=lambda w: settings(config["trackers"][w.tracker]),
         top_k=dataset_setting("top_k"),
         overlap=overlap_options,

@@ -6,7 +6,7 @@ TRACKING = f"{RESULTS}/{experiment.TRACKING}"
 def needs_truth(wildcards):
     """The annotations, for the yardstick that links by them."""
     oracle = config["trackers"][wildcards.tracker]["kind"] == "oracle"
-    return annotations(wildcards) if oracle else []
+    return ground_truth(wildcards) if oracle else []
 
 
 def sequence_options(wildcards):
@@ -46,7 +46,7 @@ rule track:
 
 rule evaluate:
     input:
-        annotations=annotations,
+        annotations=ground_truth,
         videos=videos("valid"),
         results=rules.track.output.results,
     output:
@@ -71,3 +71,25 @@ rule evaluate:
     shell:
         "novis evaluate --annotations {input.annotations} --videos {input.videos} "
         "--results {input.results} {params.frames} {params.sequences} --matches {output.matches} --output {output.metrics} 2> {log}"
+
+
+rule submit:
+    # What the server of a benchmark takes, checked against the official list of videos.
+    input:
+        results=rules.track.output.results,
+        annotations=test_annotations,
+    output:
+        f"{TRACKING}/results.zip",
+    log:
+        f"{LOGS}/submit/{experiment.TRACKING}.log",
+    wildcard_constraints:
+        split=experiment.FULL,
+        # A server knows the videos, not sequences cut from them.
+        sequences="",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=experiment.stage_code("submit"),
+    shell:
+        "novis submit --results {input.results} --annotations {input.annotations} --output {output} 2> {log}"

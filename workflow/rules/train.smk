@@ -19,6 +19,12 @@ def initial_weights(wildcards):
     return model["init"] or []
 
 
+def held_out(wildcards):
+    """The videos of validation AP in training; those of an official set are never looked at."""
+    path = videos("valid").format(**wildcards)
+    return ancient(path) if wildcards.split == experiment.FULL else path
+
+
 def mixed_with(key):
     """A file or folder of the still images that the wildcard's data set is mixed with, if it is."""
 
@@ -60,7 +66,7 @@ rule train:
         config=rules.configure.output,
         annotations=annotations,
         train=videos("train"),
-        valid=videos("valid"),
+        valid=held_out,
         init=initial_weights,
         images=mixed_with("images"),
         image_annotations=mixed_with("annotations"),
