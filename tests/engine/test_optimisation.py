@@ -1,10 +1,14 @@
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
+from novis.model.official_weights import translate
 from novis.model.registry import MODELS
 from tests.engine.small_network import small_config
+from tests.model.official import model_settings, official_shapes
 
 
 def group_of(groups, parameter):
@@ -35,6 +39,30 @@ def test_the_pixel_decoders_level_embedding_decays_as_in_the_parent(model):
     groups = parameter_groups(model, 1.0, 0.05, 0.1)
     (level,) = [p for name, p in model.pixel_decoder.named_parameters() if "level_embed" in name]
     assert group_of(groups, level) == (1.0, 0.05)
+
+
+@pytest.mark.parametrize("weights", ["m2fv_r50", "m2fv_swinl"])
+def test_rates_and_decays_follow_from_the_official_names(weights):
+    settings = model_settings(weights)
+    with torch.device("meta"):
+        model = MODELS.build(settings)
+    # A number for each official tensor, found again under our names; no memory behind the tensors.
+    numbered = {
+        name: torch.full((1,), float(number)).expand(shape) if not integer else torch.zeros(shape, dtype=int)
+        for number, (name, (shape, integer)) in enumerate(official_shapes(weights).items(), 1)
+    }
+    official_of = {float(tensor.flatten()[0]): name for name, tensor in numbered.items()}
+    ours = translate(numbered, model.state_dict()).state_dict
+    groups = parameter_groups(model, 1.0, 0.05, 0.1)
+    exempt = re.compile(r"norm|\.input_proj\.\d\.1\.|relative_position_bias_table|predictor\.(query_|level_)")
+    checked = 0
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and name in ours:
+            official = official_of[float(ours[name].flatten()[0])]
+            rate = 0.1 if official.startswith("backbone.") else 1.0
+            assert group_of(groups, parameter) == (rate, 0.0 if exempt.search(official) else 0.05), official
+            checked += 1
+    assert checked > 300
 
 
 def test_every_trainable_parameter_is_in_one_group(model):
@@ -68,6 +96,29 @@ def test_bf16_reaches_the_forward_pass():
     layer, wrapper = wrapped(precision="bf16")
     with wrapper.optim_context(layer):
         assert layer(torch.ones(1, 2)).dtype == torch.bfloat16
+
+
+def test_fp16_scales_the_loss_and_clips_the_true_gradient():
+    layer, wrapper = wrapped(precision="fp16", max_norm=0.0125)
+    with wrapper.optim_context(layer):
+        output = layer(torch.tensor([[0.3, 0.4]]))
+    assert output.dtype == torch.float16
+    # Beyond 65504 even the scale itself overflows.
+    wrapper.backward(output.float().sum() / 4)
+    assert layer.weight.grad.abs().max() > 1000, "the loss is scaled, lest small gradients vanish"
+    wrapper.step()
+    assert wrapper.gradient_norm == pytest.approx(0.125, rel=1e-3)
+    torch.testing.assert_close(layer.weight.detach(), torch.tensor([[0.9925, 0.99]]), atol=1e-5, rtol=0)
+
+
+def test_an_overflow_of_fp16_is_skipped_counted_and_lowers_the_scale():
+    layer, wrapper = wrapped(precision="fp16")
+    before = wrapper.state_dict()["scaler"]["scale"]
+    wrapper.backward(layer(torch.tensor([[1.0, 1.0]])).sum() * 1e38)
+    wrapper.step()
+    assert wrapper.skipped_steps == 1
+    torch.testing.assert_close(layer.weight.detach(), torch.ones(1, 2))
+    assert wrapper.state_dict()["scaler"]["scale"] == before / 2
 
 
 def test_state_comes_back():
