@@ -59,9 +59,9 @@ studies:
         ("ytvis_2019", "iterations=12000 'milestones=[4000, 8000]'"),
         (
             "ytvis_2021_coco",
-            "iterations=14000 'milestones=[6000, 10000]' 'training.mixing_weights=[1.0, 0.75]'",
+            "iterations=14000 'milestones=[6000, 10000]' 'training.mixing_weights=[0.75, 1.0]'",
         ),
-        ("ovis_coco", "iterations=16000 'milestones=[8000, 12000]' 'training.mixing_weights=[1.0, 0.75]'"),
+        ("ovis_coco", "iterations=16000 'milestones=[8000, 12000]' 'training.mixing_weights=[0.75, 1.0]'"),
     ],
 )
 def test_the_settings_of_the_other_tables_can_be_planned(checkout, tmp_path, dataset, schedule):

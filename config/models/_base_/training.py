@@ -20,7 +20,8 @@ training = dict(
         max_size=768,
         crop=dict(probability=0.5, short_sides=[400, 500, 600], sizes=[384, 600]),
     ),
-    # With images beside videos: how often a clip is of either, such as [1.0, 0.75]; equally often without it.
+    # With images beside videos: how often a clip is of a video and of an image, such as [0.75, 1.0];
+    # equally often without it.
     mixing_weights=None,
     log_interval=20,
     save_interval=500,
