@@ -22,6 +22,7 @@ from novis.engine.checkpoints import initialise, write_checkpoint
 from novis.engine.hooks import GradientHook, ResumeHook, ValidationHook, bare
 from novis.engine.loop import IterationSampler, ReportingDataset
 from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
+from novis.engine.ranks import parallel
 from novis.errors import InputError
 from novis.experiment import stage_code
 from novis.files import sha256, write_json
@@ -95,12 +96,14 @@ def _fit(
         config.training.save_minutes,
         json.dumps({key: value for key, value in provenance.items() if key != "code"}, sort_keys=True),
     )
-    runner = _runner(config, model, _loader(config, dataset, schedule, workers), work, resume, validate)
+    loader = _loader(config, dataset, schedule, workers)
+    runner = _runner(config, parallel(model), loader, work, resume, validate)
     runner.train()
     if dist.is_main_process():
         loop = runner.train_loop
         meta = provenance | {
             "iterations": loop.iteration,
+            "ranks": dist.get_world_size(),
             "seconds": round(resume.elapsed, 1),
             "incidents": dict(loop.incidents) | {"skipped_steps": runner.optim_wrapper.skipped_steps},
             "torch": str(torch.__version__),
@@ -144,7 +147,7 @@ def _runner(
 ) -> Runner:
     training = config.training
     groups = parameter_groups(
-        model, training.learning_rate, training.weight_decay, training.backbone_multiplier
+        bare(model), training.learning_rate, training.weight_decay, training.backbone_multiplier
     )
     optimizer = torch.optim.AdamW(groups, lr=training.learning_rate)
     hooks = [resume, GradientHook()]
@@ -183,8 +186,9 @@ def _loader(config: Config, dataset: Dataset, schedule: Any, workers: int) -> Da
     rank, world_size = dist.get_rank(), dist.get_world_size()
     if config.training.batch_size % (world_size * config.training.micro_batch):
         raise InputError(
-            f"a batch of {config.training.batch_size} clips cannot be divided among {world_size} processes "
-            f"in micro-batches of {config.training.micro_batch}; change training.micro_batch or the processes"
+            f"a batch of {config.training.batch_size} clips cannot be divided among {world_size} ranks in "
+            f"micro-batches of {config.training.micro_batch}; change training.micro_batch, or start another "
+            "number of ranks"
         )
     sampler = IterationSampler(schedule, config.training.iterations, rank, world_size)
     return DataLoader(

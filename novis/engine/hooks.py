@@ -14,6 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from novis.engine import ranks
 from novis.engine.checkpoints import read_checkpoint, write_checkpoint
 from novis.errors import InputError
 
@@ -32,7 +33,8 @@ class ResumeHook(Hook):
 
     The state lies in one file, replaced as a whole; a kill at any moment loses the
     iterations since the last save and nothing else. SIGTERM and SIGUSR1 (a time limit
-    or a preemption is near) save at the end of the running iteration and stop.
+    or a preemption is near) save at the end of the running iteration and stop, all ranks
+    at the same one, whichever was told. Rank 0 writes; each rank reads.
 
     Args:
         path: the state's file.
@@ -56,8 +58,12 @@ class ResumeHook(Hook):
         """Take up the saved state, if there is one."""
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._on_signal)
-        if self.path.exists():
-            self._resume(runner)
+        iteration = self._resume(runner) if self.path.exists() else 0
+        if ranks.total([iteration])[0] != iteration * dist.get_world_size():
+            raise InputError(
+                f"{self.path}: rank {dist.get_rank()} finds a state after {iteration} iterations, other "
+                "ranks another one; the work folder must lie where all nodes see the same files"
+            )
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -65,9 +71,10 @@ class ResumeHook(Hook):
         """Save when it is time; stop when told to."""
         finished = runner.train_loop.iteration + 1
         late = time.monotonic() - self._saved_at > 60 * self.minutes
-        if self._stop or finished % self.interval == 0 or late:
+        stop = ranks.any_rank(self._stop)
+        if stop or finished % self.interval == 0 or late:
             self._save(runner, finished)
-        if self._stop:
+        if stop:
             _LOG.warning("told to stop: saved after iteration %d", finished)
             raise Interrupted
 
@@ -87,7 +94,7 @@ class ResumeHook(Hook):
                 },
             )
 
-    def _resume(self, runner: Runner) -> None:
+    def _resume(self, runner: Runner) -> int:
         state = read_checkpoint(self.path)
         if state["identity"] != self.identity:
             raise InputError(
@@ -102,6 +109,7 @@ class ResumeHook(Hook):
         runner.train_loop.incidents.update(state["incidents"])
         self.seconds = state["seconds"]
         _LOG.info("resumed after iteration %d", state["iteration"])
+        return state["iteration"]
 
     @property
     def elapsed(self) -> float:
@@ -142,15 +150,16 @@ class ValidationHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Validate on the main process when it is time."""
+        """Validate when it is time, on all ranks; one logs."""
         finished = runner.train_loop.iteration + 1
-        if finished % self.interval or not dist.is_main_process():
+        if finished % self.interval:
             return
         model = bare(runner.model)
         model.eval()
         scores = self.validate(model)
         model.train()
-        _LOG.info("iteration %d: validation %s", finished, format_scores(scores))
+        if dist.is_main_process():
+            _LOG.info("iteration %d: validation %s", finished, format_scores(scores))
         runner.visualizer.add_scalars(
             {f"validation/{name}": value for name, value in scores.items()}, step=finished
         )

@@ -1,10 +1,10 @@
 """The training loop: one iteration is one optimiser step over the whole batch of clips.
 
-The batch has the paper's size whatever the number of processes: each process takes its
-share in micro-batches and accumulates. Every loss is normalised by the whole batch, and
-every micro-batch draws its random points from a seed of (run, iteration, first sample),
-so that the sum does not depend on how the work was divided, and an interrupted run
-continues bit for bit.
+The batch has the paper's size whatever the number of ranks: each rank takes its share in
+micro-batches and accumulates. Every loss is normalised by the whole batch, and every
+micro-batch draws its random points from a seed of (run, iteration, first sample), so that
+the sum does not depend on how micro-batches were divided among ranks, and an interrupted
+run continues bit for bit.
 """
 
 import hashlib
@@ -21,10 +21,14 @@ from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from novis.engine import ranks
 from novis.errors import InputError
 from novis.model.structures import ClipTarget
 
 _LOG = logging.getLogger(__name__)
+
+# What does not stop a run but should be known.
+INCIDENTS = ("non_finite_loss", "clips_without_objects", "clips_cropped_empty", "instances_of_one_pixel")
 
 
 class ReportingDataset(Dataset):
@@ -41,13 +45,13 @@ class ReportingDataset(Dataset):
 
 
 class IterationSampler(Sampler[list[Any]]):
-    """Yields, for every iteration from ``start`` on, this process's share of the batch's entries.
+    """Yields, for every iteration from ``start`` on, this rank's share of the batch's entries.
 
     Args:
         schedule: ``schedule[iteration]`` gives the entries of the whole batch.
         num_iterations: where training ends.
-        rank: this process.
-        world_size: number of processes; it must divide the batch.
+        rank: this one.
+        world_size: number of ranks; it must divide the batch.
     """
 
     def __init__(self, schedule: Any, num_iterations: int, rank: int = 0, world_size: int = 1) -> None:
@@ -126,6 +130,7 @@ class ClipTrainLoop(IterBasedTrainLoop):
         counts = self._normalisers(samples)
         world_size = dist.get_world_size()
         totals: Counter[str] = Counter()
+        incidents: Counter[str] = Counter()
         for first in range(0, len(samples), self.micro_batch):
             part = samples[first : first + self.micro_batch]
             last = first + self.micro_batch >= len(samples)
@@ -133,13 +138,12 @@ class ClipTrainLoop(IterBasedTrainLoop):
             with self._synchronisation(last), optim_wrapper.optim_context(self.runner.model):
                 losses = self._losses(part, counts)
                 total = sum(losses.values())
-                # Data parallelism averages gradients over processes; the losses are shares of a sum.
+                # Data parallelism averages gradients over ranks; the losses are shares of a sum.
                 optim_wrapper.backward(total * world_size)
             totals.update({name: float(loss.detach()) for name, loss in losses.items()})
-            self._watch(part, total)
+            incidents.update(self._watch(part, total))
         optim_wrapper.step()
-        summed = {name: torch.tensor(value) for name, value in totals.items()}
-        return {"loss": sum(summed.values()), **summed}
+        return self._add_up(totals, incidents)
 
     def _losses(self, part: Sequence[dict[str, Any]], counts: dict[str, float]) -> dict[str, torch.Tensor]:
         device = next(self.runner.model.parameters()).device
@@ -148,10 +152,17 @@ class ClipTrainLoop(IterBasedTrainLoop):
         return self.runner.model(frames, targets, mode="loss", **counts)
 
     def _normalisers(self, samples: Sequence[dict[str, Any]]) -> dict[str, float]:
-        """Objects and clips of the whole batch, over all processes."""
-        counts = torch.tensor([sum(len(sample["labels"]) for sample in samples), len(samples)])
-        dist.all_reduce(counts)
+        """Objects and clips of the whole batch, over all ranks."""
+        counts = ranks.total([sum(len(sample["labels"]) for sample in samples), len(samples)])
         return {"num_instances": int(counts[0]), "num_clips": int(counts[1])}
+
+    def _add_up(self, totals: Counter[str], incidents: Counter[str]) -> dict[str, torch.Tensor]:
+        """The losses of the whole batch, by name and as a sum; incidents are counted over all ranks."""
+        sums = ranks.total([*totals.values(), *(incidents[name] for name in INCIDENTS)])
+        counts = zip(INCIDENTS, sums[len(totals) :], strict=True)
+        self.incidents.update({name: int(count) for name, count in counts if count})
+        losses = {name: torch.tensor(value) for name, value in zip(totals, sums, strict=False)}
+        return {"loss": sum(losses.values()), **losses}
 
     def _synchronisation(self, last: bool) -> AbstractContextManager[None]:
         """Gradients are exchanged once, with the last micro-batch."""
@@ -162,16 +173,18 @@ class ClipTrainLoop(IterBasedTrainLoop):
         text = f"{self.seed} {self._iter} {position}".encode()
         torch.manual_seed(int.from_bytes(hashlib.sha256(text).digest()[:8]))
 
-    def _watch(self, part: Sequence[dict[str, Any]], total: torch.Tensor) -> None:
+    def _watch(self, part: Sequence[dict[str, Any]], total: torch.Tensor) -> Counter[str]:
         """Count and name what does not stop a run but should be known."""
+        found: Counter[str] = Counter()
         names = ", ".join(str(sample["name"]) for sample in part)
         if not np.isfinite(float(total.detach())):
-            self.incidents["non_finite_loss"] += 1
+            found["non_finite_loss"] += 1
             _LOG.warning("iteration %d: loss is not finite; the step is skipped: %s", self._iter, names)
         for sample in part:
             for incident, count in _oddities(sample):
-                self.incidents[incident] += count
+                found[incident] += count
                 _LOG.info("iteration %d: %s: %d %s", self._iter, sample["name"], count, incident)
+        return found
 
 
 def _oddities(sample: dict[str, Any]) -> Iterator[tuple[str, int]]:

@@ -12,6 +12,7 @@ from novis.data.coco import read_coco
 from novis.data.coco_clips import CocoClipDataset
 from novis.data.shapes import CATEGORY_NAMES, ShapesImages, ShapesSettings
 from novis.engine.fit import fit, use_threads
+from novis.engine.ranks import joined
 from novis.structures import Category
 
 
@@ -25,6 +26,7 @@ def pretrain(
     workers: int = 0,
     threads: int | None = None,
     half: bool = False,
+    ranks: int | None = None,
 ) -> None:
     """Train a network on generated still images, each seen once.
 
@@ -38,6 +40,7 @@ def pretrain(
         workers: processes that render images
         threads: CPU threads of the network
         half: round the weights to float16, half the space, enough to start from
+        ranks: as for 'novis train'
     """
     use_threads(threads)
     resolved = configuration.load(config)
@@ -46,7 +49,8 @@ def pretrain(
     names = CATEGORY_NAMES[: source.num_categories]
     categories = [Category(number, name) for number, name in enumerate(names, 1)]
     schedule = EndlessSchedule(resolved.training.batch_size)
-    fit(resolved, categories, images, schedule, output, init, work, workers, half=half)
+    with joined(ranks):
+        fit(resolved, categories, images, schedule, output, init, work, workers, half=half)
 
 
 def pretrain_images(
@@ -58,6 +62,7 @@ def pretrain_images(
     work: Path | None = None,
     workers: int = 0,
     threads: int | None = None,
+    ranks: int | None = None,
 ) -> None:
     """Train a network on annotated still images, such as COCO's.
 
@@ -73,16 +78,18 @@ def pretrain_images(
         work: folder for the state of the running training, logs and TensorBoard scalars
         workers: processes that load images
         threads: CPU threads of the network
+        ranks: as for 'novis train'
     """
     use_threads(threads)
-    settings = configuration.load(config)
-    training = settings.training
-    truth = read_coco(annotations)
-    clip_length = settings.model.instance_decoder.clip_length
-    dataset = CocoClipDataset(truth, images, clip_length, training.augmentation)
-    categories = sorted(truth.categories, key=lambda category: category.id)
-    schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed)
-    fit(settings, categories, dataset, schedule, output, init, work, workers, sources=[annotations])
+    with joined(ranks):
+        settings = configuration.load(config)
+        training = settings.training
+        truth = read_coco(annotations)
+        clip_length = settings.model.instance_decoder.clip_length
+        dataset = CocoClipDataset(truth, images, clip_length, training.augmentation)
+        categories = sorted(truth.categories, key=lambda category: category.id)
+        schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed)
+        fit(settings, categories, dataset, schedule, output, init, work, workers, sources=[annotations])
 
 
 class GeneratedImages(Dataset):

@@ -13,6 +13,7 @@ from novis.data.coco import read_category_map, read_coco
 from novis.data.coco_clips import ClipMixture, CocoClipDataset
 from novis.data.splits import read_names
 from novis.engine.fit import fit, use_threads
+from novis.engine.ranks import joined
 from novis.engine.validation import Validation
 from novis.errors import InputError
 from novis.structures import Category
@@ -32,12 +33,13 @@ def train(
     images: Path | None = None,
     image_annotations: Path | None = None,
     category_map: str | None = None,
+    ranks: int | None = None,
 ) -> None:
     """Train a network on clips of T frames.
 
     With images each clip is either of a video or made of an image, drawn by the
     configuration's training.mixing_weights (CC+VIS). Run again after any interruption, it
-    continues from its last saved state.
+    continues from its last saved state, with as many ranks as there are then.
 
     Args:
         config: the resolved configuration ('novis configure')
@@ -53,29 +55,39 @@ def train(
         images: the folder of the images to mix in
         image_annotations: their JSON file, in COCO's layout
         category_map: from their categories to the videos', such as coco_to_ovis, or a JSON file
+        ranks: how many processes must train together, each with a share of the batch; as many as
+            'torchrun' or 'srun' started without it
     """
     use_threads(threads)
-    settings = configuration.load(config)
-    truth = read_annotations(annotations, read_names(videos) if videos else None)
-    training = settings.training
-    validation = None
-    if validation_videos and training.validation_interval:
-        names = read_names(validation_videos)[: training.validation_videos]
-        held_out = read_annotations(annotations, names)
-        clip_length = settings.model.instance_decoder.clip_length
-        validation = Validation(held_out, frames, clip_length, training.validation_size)
-    dataset = ClipDataset(truth, frames, settings.model.instance_decoder.clip_length, training.augmentation)
-    categories = sorted(truth.categories, key=lambda category: category.id)
     given = (images, image_annotations, category_map)
     if any(given) and not all(given):
         raise InputError("--images, --image-annotations and --category-map go together; give all or none")
-    if images:
-        stills = _still_clips(settings, images, image_annotations, category_map, categories)
-        dataset = ClipMixture([dataset, stills])
-    weights = training.get("mixing_weights")
-    schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed, weights)
-    sources = [path for path in (annotations, videos, image_annotations) if path]
-    fit(settings, categories, dataset, schedule, output, init, work, workers, validation, sources=sources)
+    with joined(ranks):
+        settings = configuration.load(config)
+        truth = read_annotations(annotations, read_names(videos) if videos else None)
+        training, clip_length = settings.training, settings.model.instance_decoder.clip_length
+        dataset = ClipDataset(truth, frames, clip_length, training.augmentation)
+        categories = sorted(truth.categories, key=lambda category: category.id)
+        if images:
+            stills = _still_clips(settings, images, image_annotations, category_map, categories)
+            dataset = ClipMixture([dataset, stills])
+        weights = training.get("mixing_weights")
+        schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed, weights)
+        validation = _validation(settings, annotations, frames, validation_videos)
+        sources = [path for path in (annotations, videos, image_annotations) if path]
+        fit(settings, categories, dataset, schedule, output, init, work, workers, validation, sources=sources)
+
+
+def _validation(
+    settings: Config, annotations: Path, frames: Path, validation_videos: Path | None
+) -> Validation | None:
+    """Validation on the first of the named videos, if there is to be any."""
+    training = settings.training
+    if not validation_videos or not training.validation_interval:
+        return None
+    names = read_names(validation_videos)[: training.validation_videos]
+    clip_length = settings.model.instance_decoder.clip_length
+    return Validation(read_annotations(annotations, names), frames, clip_length, training.validation_size)
 
 
 def _still_clips(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine import dist
 from torch import nn
 
 from novis.engine.predict import predict_video
@@ -18,6 +19,8 @@ from novis.tracking.video import track_video
 @dataclass(frozen=True)
 class Validation:
     """Scores a network on some videos, linked by its own overlap embeddings.
+
+    Each rank tracks a share of the videos; all know the scores.
 
     Attributes:
         annotations: the videos and their ground truth.
@@ -39,10 +42,12 @@ class Validation:
         stride = max(self.clip_length // 2, 1)
         settings = TrackerSettings(kind="overlap_embed")
         category_ids = sorted(category.id for category in self.annotations.categories)
-        tracks = []
-        for video in self.annotations.videos:
+        own = {}
+        for video in self.annotations.videos[dist.get_rank() :: dist.get_world_size()]:
             prediction = predict_video(stream, video, self.frames, self.clip_length, stride, self.min_size)
             tracked = track_video(prediction, settings, stride, self.top_k, category_ids)
-            tracks.extend(tracked.tracks)
+            own[video.id] = tracked.tracks
+        found = {number: part for share in dist.all_gather_object(own) for number, part in share.items()}
+        tracks = [track for video in self.annotations.videos for track in found[video.id]]
         scores = summarise(match_tracks(self.annotations, pair(self.annotations, tracks)), self.annotations)
         return {name: scores[name] for name in ("AP", "AP50", "AR10") if scores[name] is not None}
