@@ -34,6 +34,8 @@ COMMANDS = {
         "subsequences",
         "cut a validation set into short sequences",
     ),
+    "plan": ("novis.planning.plan", "plan", "jobs, hours and disk of a study before it runs"),
+    "calibrate": ("novis.engine.calibrate", "calibrate", "measure what plan reckons with, on this machine"),
     "configure": ("novis.config", "configure", "resolve a model file and switches into one configuration"),
     "convert": ("novis.engine.convert", "convert", "turn official Mask2Former weights into ours"),
     "train": ("novis.engine.train", "train", "train a network on clips"),

@@ -23,7 +23,7 @@ FLOORS = {
         "config",
     ),
     1: ("model", "data", "storage"),
-    2: ("tracking", "evaluation"),
+    2: ("tracking", "evaluation", "planning"),
     3: ("engine", "reporting", "visualisation"),
     4: ("cli", "run"),
 }
