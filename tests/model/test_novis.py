@@ -85,6 +85,22 @@ def test_official_sizes_and_a_row_of_256_for_each_frame(name, size):
     assert sum(parameter.numel() for parameter in network.parameters()) == size + 6 * 256
 
 
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("novis_r50", 44),
+        ("novis_swin_t", 47),
+        ("novis_swin_s", 69),
+        ("novis_swin_b", 107),
+        ("novis_swin_l", 216),
+    ],
+)
+def test_every_backbones_network_has_the_size_that_the_parents_paper_names(name, millions):
+    with torch.device("meta"):
+        network = build(name, num_classes=80, temporal_encoding={"kind": "none"})
+    assert round(sum(parameter.numel() for parameter in network.parameters()) / 1e6) == millions
+
+
 def test_every_parameter_of_the_small_network_learns():
     clips = [random_frames(4, seed=i) for i in range(2)]
     targets = [random_target(4, 64, 96) for _ in clips]

@@ -97,6 +97,16 @@ def test_pretraining_on_coco_takes_the_place_of_the_official_weights(checkout):
     assert not {"pretrain_images", "convert_novis_r50_backbone"} & set(counts)
 
 
+def test_every_swin_starts_from_its_official_weights(checkout):
+    names = [f"novis_swin_{size}" for size in "tsbl"]
+    counts, _ = checkout.planned(
+        *(f"results/ovis/fold0/{name}-novis/T4-seed0/checkpoint.pth" for name in names)
+    )
+    assert counts["train"] == 4
+    for size in "tsbl":
+        assert counts[f"convert_novis_swin_{size}"] == counts[f"download_mask2former_coco_swin_{size}"] == 1
+
+
 def test_the_pretraining_of_a_swin_is_a_target(checkout):
     counts, text = checkout.planned("-p", "results/pretraining/novis_swin_l/checkpoint.pth")
     assert counts["pretrain_images"] == counts["convert_novis_swin_l_backbone"] == 1
