@@ -3,8 +3,8 @@
     python tests/benchmarks/estimate_training_memory.py
 
 The forward pass runs on tensors without content, and everything that autograd saves is added up,
-each piece of memory once, parameters left aside. That is what grows with T and with the frames.
-A row of Markdown for each of the configurations in docs/training.md.
+each piece of memory once, parameters left aside. It is proportional to T: what is printed, in
+Markdown, is GiB a frame.
 """
 
 from pathlib import Path
@@ -19,7 +19,8 @@ from novis.model.registry import MODELS
 
 PARTS = ("backbone", "pixel_decoder", "instance_decoder")
 MODEL_FILES = Path(__file__).parents[2] / "config" / "models"
-NETWORKS = [("novis_r50", 2), ("novis_r50", 4), ("novis_r50", 8), ("novis_swin_l", 2), ("novis_swin_l", 4)]
+NETWORKS = ["novis_r50", "novis_swin_l"]
+CLIP_LENGTH = 2
 SIZES = [(360, 640), (480, 854), (720, 1280)]
 
 
@@ -58,22 +59,22 @@ def saved(network: nn.Module, clip_length: int, size: tuple[int, int], dtype: to
 
 
 def main() -> None:
-    print("| network | T | frames | fp32 | bf16 | bf16, checkpointing |\n|---|---|---|---|---|---|")
-    for name, clip_length in NETWORKS:
+    print("| network | frames | fp32 | bf16 | bf16, checkpointing |\n|---|---|---|---|---|")
+    for name in NETWORKS:
         networks = []
         for checkpointing in (False, True):
             changes = {f"model.{part}.activation_checkpointing": checkpointing for part in PARTS}
-            settings = config.load(MODEL_FILES / f"{name}.py", changes | {"clip_length": clip_length})
+            settings = config.load(MODEL_FILES / f"{name}.py", changes | {"clip_length": CLIP_LENGTH})
             networks.append(MODELS.build(settings.model).train())
         for size in SIZES:
             plain, recomputing = networks
             values = (
-                saved(plain, clip_length, size, None),
-                saved(plain, clip_length, size, torch.bfloat16),
-                saved(recomputing, clip_length, size, torch.bfloat16),
+                saved(plain, CLIP_LENGTH, size, None),
+                saved(plain, CLIP_LENGTH, size, torch.bfloat16),
+                saved(recomputing, CLIP_LENGTH, size, torch.bfloat16),
             )
-            columns = " | ".join(f"{value:.1f}" for value in values)
-            print(f"| {name} | {clip_length} | {size[0]}x{size[1]} | {columns} |", flush=True)
+            columns = " | ".join(f"{value / CLIP_LENGTH:.2f}" for value in values)
+            print(f"| {name} | {size[0]}x{size[1]} | {columns} |", flush=True)
 
 
 if __name__ == "__main__":
