@@ -54,6 +54,7 @@ COMMANDS = {
     ),
     "overlays": ("novis.visualisation.overlays", "overlays", "draw tracks over four frames of each video"),
     "report": ("novis.reporting.report", "report", "tables, figures and the page of studies"),
+    "trace": ("novis.reporting.trace", "trace", "from a number or a file to the run that made it"),
     "compile": ("novis.reporting.tables", "compile_pdf", "compile a LaTeX table to PDF"),
 }
 

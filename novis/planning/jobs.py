@@ -105,13 +105,14 @@ def read_counts(text: str) -> dict[str, int]:
 def run_of(path: str, results: str) -> tuple[str, dict[str, str]]:
     """The folder of the run that a file belongs to, and the run's fields; else its own folder."""
     for template in (TRACKING, PREDICTION, _FEATURES, TRAINING):
-        match = re.match(rf"{re.escape(results)}/{_pattern(template)}(?=/|\.h5)", path)
+        match = re.match(rf"{re.escape(results)}/{wildcard_pattern(template)}(?=/|\.h5)", path)
         if match:
             return match.group(0), match.groupdict()
     return str(Path(path).parent), {}
 
 
-def _pattern(template: str) -> str:
+def wildcard_pattern(template: str) -> str:
+    """A regular expression for the paths of a template, with a named group for each wildcard."""
     return re.sub(r"\{(\w+)\}", lambda match: f"(?P<{match[1]}>{WILDCARDS[match[1]]})", template)
 
 

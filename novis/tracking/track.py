@@ -16,6 +16,7 @@ from tqdm import tqdm
 from novis.data.annotations import read_annotations
 from novis.data.subsequences import cut_instances
 from novis.errors import InputError
+from novis.experiment import stage_code
 from novis.files import write_json
 from novis.storage.clip_cache import ClipCache
 from novis.storage.results_json import writing_results
@@ -70,7 +71,13 @@ def track(
                 results.write(found)
             totals.update(asdict(tracked.counts), videos=1, tracks=len(tracked.tracks))
             seconds.update(linking=tracked.linking_seconds, export=tracked.export_seconds)
-    about = {"settings": asdict(chosen), "stride": stride, "top_k": top_k, "sequence_length": sequence_length}
+    about = {
+        "code": stage_code("track"),
+        "settings": asdict(chosen),
+        "stride": stride,
+        "top_k": top_k,
+        "sequence_length": sequence_length,
+    }
     write_json(Path(output).with_name("linking.json"), about | _summary(totals), indent=2)
     logger.info(
         "%s: %d videos; linking took %.1f s, exporting masks %.1f s",
