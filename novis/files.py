@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from novis.errors import InputError
 
@@ -66,9 +66,20 @@ def read_json(path: Path | str, what: str = "JSON file") -> Any:
     Raises:
         InputError: ``path`` is missing, unreadable, or no JSON; the message calls it ``what``.
     """
-    path = Path(path)
+    with reading(path, what) as file:
+        return json.loads(file.read())
+
+
+@contextmanager
+def reading(path: Path | str, what: str) -> Iterator[BinaryIO]:
+    """Open a file for reading; what goes wrong with it, then or later, is told as bad input.
+
+    Raises:
+        InputError: ``path`` is missing, unreadable, or no valid ``what`` (a ValueError was raised).
+    """
     try:
-        return json.loads(path.read_bytes())
+        with Path(path).open("rb") as file:
+            yield file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such {what}") from error
     except (OSError, RecursionError) as error:

@@ -19,6 +19,9 @@ from novis.structures import RLE
 # Longest side of a mask: beyond it, pycocotools' 32-bit run lengths are at risk.
 MAX_SIDE = 32768
 
+# The longest run of the longest mask.
+MAX_RUN = MAX_SIDE**2
+
 # pycocotools.mask.area overflows on a longer list.
 _MOST_AREAS = 255
 
@@ -82,6 +85,12 @@ def compressed(segmentation: Any, height: int, width: int) -> RLE | None:
     raise ValueError(f"is a {type(segmentation).__name__}, neither null, RLE nor polygons")
 
 
+def counts_of(runs: np.ndarray) -> str:
+    """The count string of the run lengths of a mask, (n,) integers in 0..MAX_RUN, background first."""
+    rle = {"size": [1, int(runs.sum())], "counts": runs}
+    return coco_mask.frPyObjects([rle], *rle["size"])[0]["counts"].decode("ascii")
+
+
 def first_broken(rles: Sequence[RLE]) -> tuple[int, str] | None:
     """Position of, and reason against, the first RLE whose counts do not describe its mask.
 
@@ -140,7 +149,7 @@ def _compressed_runs(rle: Mapping[str, Any], height: int, width: int) -> RLE:
         raise ValueError('has "counts" that are neither a string nor a list of integers')
     if not counts or min(counts) < 0 or sum(counts) != height * width:
         raise ValueError(_wrong_sum(sum(counts), height, width, bool(counts) and min(counts) < 0))
-    return _as_text(coco_mask.frPyObjects([{"size": [height, width], "counts": counts}], height, width)[0])
+    return {"size": [height, width], "counts": counts_of(np.array(counts))}
 
 
 def _compressed_polygons(polygons: list[Any], height: int, width: int) -> RLE:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from novis import masks
+from novis.data.compact_json import read_compact_json
 from novis.errors import InputError
-from novis.files import read_json
 
 # JSON can spell what no file name or terminal can show: zero bytes and half surrogate pairs.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -36,7 +36,7 @@ class CheckedFile:
     def __init__(self, path: Path | str, what: str) -> None:
         self.source = str(path)
         self.what = what
-        self.content = read_json(path, what)
+        self.content = read_compact_json(path, what)
         if not isinstance(self.content, dict):
             self.refuse(f"holds {kind_of(self.content)}, not an object; is it an {what}?")
 
