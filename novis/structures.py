@@ -28,9 +28,13 @@ def encode_logits(logits: np.ndarray) -> np.ndarray:
     return np.clip(np.ceil(logits / LOGIT_STEP) + 127, 0, 255).astype(np.uint8)
 
 
-def decode_logits(codes: np.ndarray) -> np.ndarray:
-    """Logits of uint8 ``codes`` as float32: off by at most half a step inside the range."""
-    return (codes.astype(np.float32) - np.float32(127.5)) * np.float32(LOGIT_STEP)
+def decode_logits(codes: np.ndarray, count: int = 1) -> np.ndarray:
+    """Logits of uint8 ``codes`` as float32: off by at most half a step inside the range.
+
+    Of codes that are sums over ``count`` clips, the mean of their logits.
+    """
+    summed = (codes.astype(np.float32) - np.float32(127.5 * count)) * np.float32(LOGIT_STEP)
+    return summed if count == 1 else summed / np.float32(count)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from novis.tracking.settings import TrackerSettings
 from novis.tracking.similarity import PROBABILITIES, LinkedClip, softmax
 from novis.tracking.tracker import Linking
 
-_LOGITS = decode_logits(np.arange(256))
+# How far the mask probability of each 8-bit code lies above one half.
+_LEVELS = PROBABILITIES - np.float32(0.5)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,6 @@ def merge_masks(
         mask is where it is above 0. Slots that pad a short video carry none. A frame
         comes as soon as a clip begins after it.
     """
-    levels = PROBABILITIES - np.float32(0.5) if rule == "mean_probabilities" else _LOGITS
     merge = _Said.add if rule.startswith("mean_") else _Said.replace
     open_frames: dict[int, _Said] = {}
     for position, (clip, order) in enumerate(linked):
@@ -98,7 +98,9 @@ def merge_masks(
         for frame in settled:
             yield frame, open_frames.pop(frame).evidence()
         queries = order[slots]
-        values = levels[np.stack([prediction.mask_codes[clip, int(query)] for query in queries])]
+        values = np.stack([prediction.mask_codes[clip, int(query)] for query in queries])
+        if rule == "mean_probabilities":
+            values = _LEVELS[values]
         weights = _weights(prediction, clip, queries, position, rule)
         for slot_of_clip, frame in enumerate(_frames(prediction, clip)):
             merge(open_frames.setdefault(frame, _Said()), values[:, slot_of_clip], weights)
@@ -107,7 +109,7 @@ def merge_masks(
 
 
 class _Said:
-    """What the clips so far say of one frame."""
+    """What the clips so far say of one frame: 8-bit codes, whose sums are exact, or float32."""
 
     def __init__(self) -> None:
         self._values: np.ndarray | None = None
@@ -116,7 +118,10 @@ class _Said:
 
     def add(self, values: np.ndarray, weights: np.ndarray) -> None:
         """Let all clips count alike."""
-        self._values = values if self._values is None else self._values + values
+        if self._values is None:
+            self._values = values.astype(np.uint16) if values.dtype == np.uint8 else values
+        else:
+            self._values = self._values + values
         self._count += 1
 
     def replace(self, values: np.ndarray, weights: np.ndarray) -> None:
@@ -129,8 +134,10 @@ class _Said:
         self._weights = np.where(better, weights, self._weights)
 
     def evidence(self) -> np.ndarray:
-        """The merged values, (n, h, w)."""
-        return self._values / np.float32(self._count)
+        """The merged values, (n, h, w) float32."""
+        if self._values.dtype == np.float32:
+            return self._values / np.float32(self._count)
+        return decode_logits(self._values, self._count)
 
 
 def _weights(

@@ -75,17 +75,50 @@ class MaskResampler:
     def encode_crop(self, part: Crop) -> RLE | None:
         """The mask of evidence of which only a crop is left; see :meth:`encode`."""
         first_row, last_row, first_column, last_column = part.bounds
-        by_row, top = _window(self._rows, first_row, last_row)
-        by_column, left = _window(self._columns, first_column, last_column)
+        by_row, top = self._rows.window(first_row, last_row)
+        by_column, left = self._columns.window(first_column, last_column)
         return encode_region(by_column @ part.values.T @ by_row.T > 0, top, left, self.frame_size)
 
     @cached_property
-    def _rows(self) -> np.ndarray:
-        return _resizing(self.padded_size[0], self.input_size[0], self.frame_size[0])
+    def _rows(self) -> "_Resizing":
+        return _Resizing.of(self.padded_size[0], self.input_size[0], self.frame_size[0])
 
     @cached_property
-    def _columns(self) -> np.ndarray:
-        return _resizing(self.padded_size[1], self.input_size[1], self.frame_size[1])
+    def _columns(self) -> "_Resizing":
+        return _Resizing.of(self.padded_size[1], self.input_size[1], self.frame_size[1])
+
+
+@dataclass(frozen=True)
+class _Resizing:
+    """Both resizings of a line of cells as one matrix.
+
+    Attributes:
+        matrix: (target, source) float32.
+        first: (source,) the first target that a cell reaches; of one that reaches none, behind all.
+        last: (source,) the last target that a cell reaches; of one that reaches none, -1.
+    """
+
+    matrix: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+    @staticmethod
+    def of(padded: int, resized: int, original: int) -> "_Resizing":
+        """From the cells of a padded input to the pixels of the original frame."""
+        to_input = interpolation(padded // 4, padded)[:resized]
+        matrix = (interpolation(resized, original) @ to_input).astype(np.float32)
+        reached, any_target = matrix != 0, (matrix != 0).any(0)
+        first = np.where(any_target, reached.argmax(0), len(matrix))
+        last = np.where(any_target, len(matrix) - 1 - reached[::-1].argmax(0), -1)
+        return _Resizing(matrix, first, last)
+
+    def window(self, first: int, last: int) -> tuple[np.ndarray, int]:
+        """The part of the matrix for all targets that a cell in first..last reaches, and the first target."""
+        cells = slice(first, last + 1)
+        begin, end = int(self.first[cells].min()), int(self.last[cells].max()) + 1
+        if begin >= end:
+            return self.matrix[:0, _around(first, last)], 0
+        return self.matrix[begin:end, _around(first, last)], begin
 
 
 def interpolation(source: int, target: int) -> np.ndarray:
@@ -115,13 +148,13 @@ def encode_region(region: np.ndarray, top: int, left: int, frame_size: tuple[int
         A compressed RLE, or None if the region is empty.
     """
     height, width = frame_size
-    # A background pixel behind each column ends every run within it.
-    columns = np.zeros((region.shape[0], region.shape[1] + 1), np.int8)
-    columns[:, :-1] = region
-    changes = np.flatnonzero(np.diff(columns.ravel(), prepend=np.int8(0)))
+    # A background pixel before each column, and one behind the last, end every run within it.
+    columns = np.zeros(region.shape[0] * (region.shape[1] + 1) + 1, bool)
+    columns[:-1].reshape(len(region), -1)[:, 1:] = region
+    changes = np.flatnonzero(columns[1:] != columns[:-1])
     if not len(changes):
         return None
-    column, row = np.divmod(changes, columns.shape[1])
+    column, row = np.divmod(changes, region.shape[1] + 1)
     borders = (left + column) * height + top + row
     # A run that reaches the bottom goes on where the next column begins with one.
     joined = np.flatnonzero(borders[1:-1:2] == borders[2::2])
@@ -132,18 +165,5 @@ def encode_region(region: np.ndarray, top: int, left: int, frame_size: tuple[int
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 
 
-def _resizing(padded: int, resized: int, original: int) -> np.ndarray:
-    to_input = interpolation(padded // 4, padded)[:resized]
-    return (interpolation(resized, original) @ to_input).astype(np.float32)
-
-
 def _around(first: int, last: int) -> slice:
     return slice(max(first - _REACH, 0), last + 1 + _REACH)
-
-
-def _window(matrix: np.ndarray, first: int, last: int) -> tuple[np.ndarray, int]:
-    """The part of ``matrix`` for the targets that any source in first..last reaches, and the first target."""
-    targets = np.flatnonzero(matrix[:, first : last + 1].any(1))
-    if not len(targets):
-        return matrix[:0, _around(first, last)], 0
-    return matrix[targets[0] : targets[-1] + 1, _around(first, last)], int(targets[0])
