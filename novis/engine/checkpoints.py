@@ -53,8 +53,8 @@ def initialise(model: nn.Module, path: Path, categories: Sequence[Mapping[str, A
     """Start ``model`` from the weights of a checkpoint.
 
     The class head starts afresh unless the checkpoint was trained for the same
-    ``categories``, the temporal encoding where its shape differs or there is none. With
-    the weights of a backbone alone, so does all else. Everything else must fit.
+    ``categories``, the temporal encoding where its shape differs or there is none; from the
+    weights of a backbone alone, so does all that is no backbone. Everything else must fit.
 
     Returns:
         The names of the parameters that start afresh.
