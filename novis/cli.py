@@ -43,6 +43,7 @@ COMMANDS = {
     "pretrain-images": ("novis.engine.pretrain", "pretrain_images", "train a network on annotated images"),
     "features": ("novis.engine.features", "features", "keep the frame features of a checkpoint"),
     "predict": ("novis.engine.predict", "predict", "write the clip cache of a checkpoint"),
+    "merge": ("novis.storage.shards", "merge", "make one clip cache of a prediction's shards"),
     "track": ("novis.tracking.track", "track", "link the clips of a cache into results.json"),
     "run": ("novis.run", "run", "segment and track a video of one's own"),
     "speed": ("novis.engine.speed", "speed", "measure frames a second, from decoded frames to masks"),

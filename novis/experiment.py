@@ -69,6 +69,7 @@ WILDCARDS = {
     "starts": "all|every[0-9]+",
     "min_size": "[0-9]+",
     "reading": "(-[a-z0-9_]+)?",
+    "shard": "[0-9]+",
     "stride": "[0-9]+",
     "tracker": "[a-z0-9_]+",
     "sequences": "(-[0-9]+frames)?",

@@ -21,6 +21,7 @@ from novis.errors import InputError
 from novis.experiment import WHOLE_VIDEO, nearest, stage_code
 from novis.files import sha256
 from novis.storage.clip_cache import ClipCacheWriter
+from novis.storage.shards import Shard
 from novis.structures import Video, VideoPrediction
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def predict(
     overlap: dict[str, Any] | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     threads: int | None = None,
+    shard: str | None = None,
 ) -> None:
     """Write the clip cache of a checkpoint: all that tracking needs of the network.
 
@@ -60,6 +62,8 @@ def predict(
             fallback): they have no parameters; see novis.model.overlap
         precision: of the network's forward pass
         threads: CPU threads of the network
+        shard: '2/4' for the second of four parts of the videos, one process each; 'novis merge' makes
+            one cache of them
     """
     use_threads(threads)
     content = read_checkpoint(checkpoint)
@@ -78,13 +82,18 @@ def predict(
         "features": "kept" if features else "computed",
         "categories": json.dumps(content["meta"]["categories"]),
     }
+    chosen = truth.videos
+    if shard:
+        part = Shard.parse(shard)
+        chosen = part.choose(truth.videos)
+        attributes |= part.attributes(truth.videos)
     stream = VideoStream(model, precision)
     kept = (
         KeptFeatures(features, attributes["checkpoint_sha256"], min_size, stream.device) if features else None
     )
     with ClipCacheWriter(output, attributes) as writer:
-        waiting = [video for video in truth.videos if video.id not in writer.finished]
-        _LOG.info("%d videos, %d of them done before", len(truth.videos), len(truth.videos) - len(waiting))
+        waiting = [video for video in chosen if video.id not in writer.finished]
+        _LOG.info("%d videos, %d of them done before", len(chosen), len(chosen) - len(waiting))
         num_frames = sum(video.length for video in waiting)
         with tqdm(total=num_frames, desc="predicting", unit="frame", mininterval=1) as progress:
             for video in waiting:

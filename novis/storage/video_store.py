@@ -70,6 +70,24 @@ class VideoStoreWriter:
             yield group
         self._finished.add(video.id)
 
+    def copy(self, store: "VideoStore", video_id: int) -> None:
+        """Take a video over from another store as it is, compressed data included.
+
+        Raises:
+            InputError: no space left on the disk, or the other store is damaged.
+        """
+        source = store.group(video_id)
+        with self._transaction() as file:
+            try:
+                source.copy(source, file, str(video_id))
+            except (OSError, RuntimeError) as error:
+                self.check()
+                raise InputError(
+                    f"{store.path}: video {video_id} cannot be copied ({error}); delete the file and predict "
+                    "again"
+                ) from error
+        self._finished.add(video_id)
+
     def check(self) -> None:
         """Raise if the disk refused something; see :meth:`AtomicFile.check`."""
         self._file.check()

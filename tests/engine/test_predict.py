@@ -18,6 +18,7 @@ from novis.engine.streaming import VideoStream
 from novis.errors import InputError
 from novis.model.registry import MODELS
 from novis.storage.clip_cache import ClipCache
+from novis.storage.shards import merge
 from novis.tracking.sequences import cut_prediction
 from novis.tracking.track import track
 from tests.engine.conftest import CATEGORIES
@@ -183,6 +184,20 @@ def test_weights_without_a_configuration_are_refused_by_name(toy_dataset, tmp_pa
 def test_unknown_starts_are_refused(starts):
     with pytest.raises(InputError, match="must be 'all', or 'every' and a stride"):
         parse_starts(starts)
+
+
+def test_shards_of_the_videos_merge_into_the_cache_of_all(toy_dataset, checkpoint, tmp_path):
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "whole.h5"))
+    shards = [tmp_path / f"{number}of2.h5" for number in (1, 2)]
+    for number, path in enumerate(shards, 1):
+        predict(**arguments(toy_dataset, checkpoint, path, shard=f"{number}/2"))
+    # Of 8, 5, 1 and 3 frames: the longest alone has nearly half.
+    with ClipCache(shards[0]) as first, ClipCache(shards[1]) as second:
+        assert (first.video_ids, second.video_ids) == ((1, 3), (2, 4))
+    merge(shards, tmp_path / "merged.h5")
+    assert_same_content(tmp_path / "merged.h5", tmp_path / "whole.h5")
+    with ClipCache(tmp_path / "merged.h5") as merged, ClipCache(tmp_path / "whole.h5") as whole:
+        assert merged.attributes == whole.attributes
 
 
 @pytest.mark.slow

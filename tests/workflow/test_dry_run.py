@@ -30,6 +30,20 @@ def test_the_default_is_the_papers_reproduction_at_full_scale(checkout):
     assert counts["train"] == 2 * 3 * (4 + 4)
 
 
+def test_predictions_are_divided_among_jobs_where_the_configuration_says_so(checkout):
+    whole, _ = checkout.planned("--configfile", "config/tiny.yaml")
+    counts, text = checkout.planned(
+        "-p", "--configfile", "config/tiny.yaml", "--config", "prediction_shards=3"
+    )
+    assert "merge" not in whole
+    assert counts["merge"] == whole["predict"]
+    assert counts["predict"] == 3 * whole["predict"]
+    assert {name: n for name, n in counts.items() if name not in ("predict", "merge")} == {
+        name: n for name, n in whole.items() if name != "predict"
+    }
+    assert all(f"--shard {number}/3" in text for number in (1, 2, 3))
+
+
 def test_the_rows_of_a_study_are_timed_where_it_asks_for_it(tmp_path):
     checkout = Checkout(tmp_path)
     line = "    title: Ablation (Table 3)\n"

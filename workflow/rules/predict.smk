@@ -3,6 +3,7 @@
 from collections import Counter
 
 PREDICTION = f"{RESULTS}/{experiment.PREDICTION}"
+CLIPS = f"{PREDICTION}/clips.h5"
 
 
 FEATURES = f"{TRAINING}/features-{{min_size}}px.h5"
@@ -60,18 +61,30 @@ rule features:
         "--threads {threads} --output {output} 2> {log}"
 
 
+SHARDS = config["prediction_shards"]
+
+
+OF_SHARD = "-{shard}" if SHARDS > 1 else ""
+
+
+def shard_option(wildcards):
+    """The option of novis predict for a part of the videos."""
+    return f"--shard {wildcards.shard}/{SHARDS}" if SHARDS > 1 else ""
+
+
 rule predict:
+    # All videos of a prediction, or those of one of its shards.
     input:
         checkpoint=rules.train.output.checkpoint,
         annotations=test_annotations,
         videos=videos("valid"),
         features=features_of,
     output:
-        f"{PREDICTION}/clips.h5",
+        CLIPS if SHARDS == 1 else temp(f"{PREDICTION}/clips-{{shard}}of{SHARDS}.h5"),
     log:
-        f"{LOGS}/predict/{experiment.PREDICTION}.log",
+        f"{LOGS}/predict/{experiment.PREDICTION}{OF_SHARD}.log",
     benchmark:
-        f"{BENCHMARKS}/predict/{experiment.PREDICTION}.tsv"
+        f"{BENCHMARKS}/predict/{experiment.PREDICTION}{OF_SHARD}.tsv"
     threads: 1
     resources:
         gpu=1,
@@ -84,8 +97,32 @@ rule predict:
             f"--features {input.features}" if input.features else ""
         ),
         overlap=overlap_options,
+        shard=shard_option,
     shell:
         "novis predict --checkpoint {input.checkpoint} --annotations {input.annotations} "
         "--frames {params.frames} --videos {input.videos} --clip-length {wildcards.clip_length} "
         "{params.features} {params.overlap} --starts {wildcards.starts} --min-size {wildcards.min_size} --threads {threads} "
-        "--output {output} 2> {log}"
+        "{params.shard} --output {output} 2> {log}"
+
+
+if SHARDS > 1:
+
+    rule merge:
+        # One cache of the shards, the same as without them.
+        input:
+            expand(
+                f"{PREDICTION}/clips-{{shard}}of{SHARDS}.h5",
+                shard=range(1, SHARDS + 1),
+                allow_missing=True,
+            ),
+        output:
+            CLIPS,
+        log:
+            f"{LOGS}/merge/{experiment.PREDICTION}.log",
+        benchmark:
+            f"{BENCHMARKS}/merge/{experiment.PREDICTION}.tsv"
+        resources:
+            mem_mb=2000,
+            runtime=240,
+        shell:
+            "novis merge --shards {input} --output {output} 2> {log}"

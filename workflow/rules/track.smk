@@ -17,7 +17,7 @@ def sequence_options(wildcards):
 
 rule track:
     input:
-        clips=rules.predict.output,
+        clips=CLIPS,
         annotations=needs_truth,
     output:
         results=f"{TRACKING}/results.json",
