@@ -74,7 +74,9 @@ def test_the_number_of_one_fold_is_traced_to_its_run(results):
 
 
 def test_a_number_is_looked_for_with_the_digits_that_it_has(results):
-    assert {cell.value for cell in find_cells("11.3", results)} == {11.3}
+    (cell,) = find_cells("11.3", results)
+    assert cell.value == 11.3
+    assert set(cell.runs) == {str(results / tracking(fold, "embed").folder) for fold in (0, 1)}
     assert {cell.value for cell in find_cells("11", results)} == {11.1, 11.3}
     with pytest.raises(InputError, match=r"99\.9: no table below .* prints this number \(2 were searched\)"):
         find_cells("99.9", results)
