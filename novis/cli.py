@@ -28,6 +28,7 @@ COMMANDS = {
     "shapes": ("novis.data.shapes.writing", "shapes", "generate the embedded benchmark"),
     "check-data": ("novis.data.check", "check_data", "look over a data set and name what is wrong with it"),
     "split": ("novis.data.splits", "split", "divide a training set into balanced folds"),
+    "hold-out": ("novis.data.splits", "hold_out", "hold out a balanced part of a training set"),
     "list-videos": ("novis.data.splits", "list_videos", "list the videos of a data set"),
     "subsequences": (
         "novis.data.subsequences",

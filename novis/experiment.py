@@ -56,11 +56,13 @@ OWN_READING = "own"
 
 # The split that trains on the whole training set and is tested on the official validation set.
 FULL = "full"
+# The split that holds one video in so many of the training set out and is tested on them.
+HOLDOUT = "holdout"
 
 # What each wildcard of the templates may look like.
 WILDCARDS = {
     "dataset": "[a-z0-9_]+",
-    "split": f"fold[0-9]+|{FULL}",
+    "split": f"fold[0-9]+|{HOLDOUT}|{FULL}",
     "model": "[a-z0-9_]+",
     "variant": "[a-z0-9_]+",
     "train_clip_length": "[0-9]+",

@@ -1,10 +1,19 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from novis.data.annotations import write_annotations
-from novis.data.splits import balance_table, list_videos, read_names, split, split_videos, write_names
+from novis.data.splits import (
+    held_out_videos,
+    hold_out,
+    list_videos,
+    read_names,
+    split,
+    split_videos,
+    write_names,
+)
 from novis.errors import InputError
 from novis.structures import Annotations, Category, Instance, Video
 
@@ -112,23 +121,56 @@ def test_sequences_of_one_video_stay_together():
     assert sorted(itertools.chain(*folds)) == sorted(video.name for video in annotations.videos)
 
 
-def test_the_balance_table_counts_what_is_there():
-    annotations = truth([2, 5, 5], [[1, 1], [2], [1]], occlusion="severe_occlusion")
-    table = balance_table(annotations, [["v0"], ["v1", "v2"]])
-    rows = {line[:-30].strip(): line[-30:].split() for line in table.splitlines()[1:]}
-    assert rows["videos"] == ["1", "2", "3"]
-    assert rows["frames"] == ["2", "10", "12"]
-    assert rows["videos of 2 to 2 frames"] == ["1", "0", "1"]
-    assert rows["videos of 3 to 5 frames"] == ["0", "2", "2"]
-    assert rows["masks: severe_occlusion"] == ["4", "10", "14"]
-    assert rows["instances: c1"] == ["2", "1", "3"]
-    assert rows["instances: c2"] == ["0", "1", "1"]
-
-
 @pytest.mark.parametrize("num_folds", [1, 4])
 def test_impossible_numbers_of_folds_are_refused(num_folds):
     with pytest.raises(InputError, match=f"3 videos cannot be divided into {num_folds} folds"):
         split_videos(truth([1, 1, 1], [[1], [1], [1]]), num_folds, 0)
+
+
+def test_one_video_in_so_many_is_held_out():
+    annotations = drawn_truth(80)
+    train, valid = held_out_videos(annotations, 7, seed=0)
+    assert len(valid) in (80 // 7, 80 // 7 + 1)
+    assert sorted(train + valid) == sorted(video.name for video in annotations.videos)
+
+
+def test_what_is_held_out_is_this_on_every_machine():
+    annotations = truth([3, 9, 3, 9, 5, 5], [[1], [1], [2], [2], [1], [2]])
+    assert held_out_videos(annotations, 3, seed=0) == [["v0", "v3", "v4", "v5"], ["v1", "v2"]]
+
+
+def test_a_perfect_part_is_held_out_where_there_is_one():
+    # Triples of equal videos: one of each must be held out.
+    lengths = [4] * 3 + [30] * 3 + [60] * 3
+    annotations = truth(lengths, [[1]] * 3 + [[2, 3]] * 3 + [[3]] * 3)
+    for seed in range(10):
+        train, valid = held_out_videos(annotations, 3, seed)
+        held, kept = instances_of(annotations, valid), instances_of(annotations, train)
+        assert {category: 2 * count for category, count in held.items()} == kept
+        assert sorted(int(name[1:]) // 3 for name in valid) == [0, 1, 2]
+
+
+def test_what_is_held_out_has_its_share_of_what_is_rare():
+    annotations = drawn_truth(300)
+    _, valid = held_out_videos(annotations, 5, seed=0)
+    every = instances_of(annotations, [video.name for video in annotations.videos])
+    for category, count in instances_of(annotations, valid).items():
+        assert abs(count - every[category] / 5) <= max(1, 0.02 * every[category])
+
+
+@pytest.mark.parametrize("one_in", [1, 4])
+def test_impossible_shares_are_refused(one_in):
+    with pytest.raises(InputError, match=f"one video in {one_in} cannot be held out of 3"):
+        held_out_videos(truth([1, 1, 1], [[1], [1], [1]]), one_in, 0)
+
+
+def test_the_stage_holds_out_and_writes_the_table(tmp_path):
+    annotations = truth([2, 2, 2, 2], [[], [], [], []])
+    write_annotations(tmp_path / "a.json", replace(annotations, categories=(Category(1, "c1"),)))
+    hold_out(tmp_path / "a.json", 4, 0, tmp_path / "t.txt", tmp_path / "v.txt", tmp_path / "table.txt")
+    train, valid = held_out_videos(annotations, 4, 0)
+    assert (read_names(tmp_path / "t.txt"), read_names(tmp_path / "v.txt")) == (train, valid)
+    assert (tmp_path / "table.txt").read_text().split()[:3] == ["train", "valid", "all"]
 
 
 def test_no_ground_truth_is_refused():

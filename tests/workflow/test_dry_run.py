@@ -154,6 +154,17 @@ def test_a_mistake_in_a_configuration_is_named_before_anything_runs(checkout, ed
     assert "Job stats" not in text
 
 
+def test_a_part_of_the_training_set_can_be_held_out(checkout, tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    config["defaults"]["split"] = "holdout"
+    config["datasets"]["tiny"]["holdout"] = 3
+    (tmp_path / "holdout.yaml").write_text(yaml.safe_dump(config))
+    counts, text = checkout.planned("-p", "--configfile", str(tmp_path / "holdout.yaml"))
+    assert counts["hold_out"] == 1
+    assert counts["evaluate"] == counts["track"] > 5
+    assert "novis hold-out --annotations data/tiny/annotations_train.json --one-in 3 --seed 0 " in text
+
+
 def test_images_beside_videos_reach_the_command(checkout, tmp_path):
     config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
     config["datasets"]["tiny"]["mixed_with"] = {

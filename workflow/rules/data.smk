@@ -52,6 +52,26 @@ rule split:
         "--fold {params.fold} --train {output.train} --valid {output.valid} 2> {log}"
 
 
+rule hold_out:
+    # A part of the training set to be tested on: scores that anybody can compute.
+    input:
+        annotations=annotations,
+    output:
+        train=videos("train"),
+        valid=videos("valid"),
+    log:
+        f"{LOGS}/split/{{dataset}}-{{split}}.log",
+    wildcard_constraints:
+        split=experiment.HOLDOUT,
+    params:
+        version=experiment.VERSIONS["split"],
+        one_in=dataset_setting("holdout"),
+        seed=dataset_setting("split_seed"),
+    shell:
+        "novis hold-out --annotations {input.annotations} --one-in {params.one_in} --seed {params.seed} "
+        "--train {output.train} --valid {output.valid} 2> {log}"
+
+
 rule list_videos:
     # The whole training set to train on, or the official validation set to test on.
     input:
