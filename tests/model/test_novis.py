@@ -89,6 +89,7 @@ def test_official_sizes_and_a_row_of_256_for_each_frame(name, size):
     ("name", "millions"),
     [
         ("novis_r50", 44),
+        ("novis_r101", 63),
         ("novis_swin_t", 47),
         ("novis_swin_s", 69),
         ("novis_swin_b", 107),
