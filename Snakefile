@@ -9,6 +9,12 @@ min_version("9.0")
 configfile: "config/common.yaml"
 
 
+if "extends" in config:
+
+    # A configuration that begins with another one: what it says itself comes last.
+    configfile: config["extends"]
+
+
 if "studies" not in config:
 
     configfile: "config/config.yaml"
@@ -26,6 +32,7 @@ include: "workflow/rules/report.smk"
 
 localrules:
     all,
+    paper,
 
 
 rule all:
@@ -33,3 +40,9 @@ rule all:
     input:
         # Every file by name: a study that is added later is then missing, and made.
         report_files(REPORT, list(STUDIES)),
+
+
+rule paper:
+    # The paper's whole empirical case: every study of the configuration.
+    input:
+        rules.all.input,

@@ -55,6 +55,7 @@ COMMANDS = {
         "check a results.json and zip it for a benchmark's server",
     ),
     "overlays": ("novis.visualisation.overlays", "overlays", "draw tracks over four frames of each video"),
+    "gallery": ("novis.visualisation.gallery", "gallery", "draw tracks of several videos on one page"),
     "report": ("novis.reporting.report", "report", "tables, figures and the page of studies"),
     "trace": ("novis.reporting.trace", "trace", "from a number or a file to the run that made it"),
     "compile": ("novis.reporting.tables", "compile_pdf", "compile a LaTeX table to PDF"),

@@ -41,6 +41,7 @@ STAGES = {
     "submit": ("novis.evaluation.submit",),
     "report": ("novis.reporting.report",),
     "overlays": ("novis.visualisation.overlays",),
+    "gallery": ("novis.visualisation.gallery",),
 }
 
 # The one template of all paths below the results folder. Hyphens join fields, underscores words.
@@ -181,6 +182,11 @@ class Study:
     yardsticks: tuple[Tracking, ...] = ()
     frames: Mapping[Prediction, Tracking] = field(default_factory=dict)
     timed: tuple[Tracking, ...] = ()
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether its runs are trained and scored; Table 4 shows their configurations alone."""
+        return self.layout != "schedules"
 
     @property
     def trackings(self) -> tuple[Tracking, ...]:

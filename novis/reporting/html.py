@@ -17,8 +17,9 @@ from novis.data.frames import read_image
 from novis.files import replacing
 from novis.reporting import breakdowns
 from novis.reporting.cells import Cell, Number, Table, groups
-from novis.reporting.figures import clip_analysis_figure, inline_svg
+from novis.reporting.figures import FIGURES
 from novis.reporting.paper import paper_numbers
+from novis.reporting.plotting import inline_svg
 from novis.reporting.significance import Comparison
 from novis.reporting.summary import StudyReport, headlines
 
@@ -103,22 +104,28 @@ def _claim_groups(
 def _study(report: StudyReport) -> dict[str, Any]:
     study = report.study
     figure = None
-    if study.layout == "clip_analysis":
-        figure = Markup(inline_svg(clip_analysis_figure(report.results)))
+    if study.layout in FIGURES:
+        figure = Markup(inline_svg(FIGURES[study.layout](report.results)))
     return {
         "name": study.name,
         "title": study.title,
         "table": report.table,
         "figure": figure,
+        "gallery": _picture(Path(study.gallery)) if study.gallery else None,
         "num_videos": max((c.num_videos for c in report.comparisons), default=0),
         "claims": _claim_groups(report.comparisons),
-        "details": [
-            breakdowns.category_table(study, report.results),
-            breakdowns.part_table(study, report.results),
-            breakdowns.cost_table(study, report.runs),
-            breakdowns.provenance_table(study, report.runs),
-        ],
+        "details": _details(report) if study.layout != "schedules" else [],
     }
+
+
+def _details(report: StudyReport) -> list[Table]:
+    """Break-downs, costs and origins of the study's numbers."""
+    return [
+        breakdowns.category_table(report.study, report.results),
+        breakdowns.part_table(report.study, report.results),
+        breakdowns.cost_table(report.study, report.runs),
+        breakdowns.provenance_table(report.study, report.runs),
+    ]
 
 
 def _checkpoints(reports: Sequence[StudyReport]) -> dict[str, int]:

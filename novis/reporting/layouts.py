@@ -1,4 +1,4 @@
-"""How a study becomes a table: the ablation (Table 3), the clip analysis, a plain list, the benchmarks."""
+"""How a study becomes a table: one function for each layout of :data:`LAYOUTS`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,10 +10,23 @@ from novis.experiment import WHOLE_VIDEO, nearest
 from novis.reporting.benchmark import benchmark
 from novis.reporting.cells import Cell, Column, Number, Section, Table, number, ranked
 from novis.reporting.collect import FRAME_AP, NON_IDENTITY, spread_note
+from novis.reporting.mask_figure import seen_as
 from novis.reporting.paper import ablation_setting, paper_numbers, published_ablation
+from novis.reporting.schedules import schedules
 from novis.reporting.study import StudyResults
 
-_FIELDS = ("model", "variant", "train_clip_length", "clip_length", "stride", "tracker", "min_size")
+_FIELDS = (
+    "model",
+    "variant",
+    "train_clip_length",
+    "clip_length",
+    "stride",
+    "tracker",
+    "min_size",
+    "reading",
+    "sequence_length",
+)
+_NAMES = {"train_clip_length": "trained with", "clip_length": "T", "sequence_length": "T\N{PRIME}"}
 _YARDSTICK_COLUMNS = {
     NON_IDENTITY: Column("non-id.", "yardsticks"),
     FRAME_AP: Column("frame AP", "yardsticks"),
@@ -77,18 +90,20 @@ def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
 
 
 def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
-    """The numbers behind Fig. 3: AP by clip length, stride and tracker."""
+    """The numbers behind Figs. 1 and 3: AP by clip length, stride and tracker."""
     metrics = ("AP", "AP50", "AP75", "AR1", "AR10")
-    varying = [name for name in ("model", "variant", "min_size") if len(set(results[name])) > 1]
+    fields = ("model", "variant", "min_size", "reading", "sequence_length")
+    varying = [name for name in fields if len(set(results[name])) > 1]
     yardsticks = _measured_yardsticks(results)
     crossed = ["train_clip_length"] if (results["train_clip_length"] != results["clip_length"]).any() else []
 
     def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
         length, stride = row["clip_length"], row["stride"]
-        overlap = 0 if length == WHOLE_VIDEO else length - stride
+        overlap = None if length == WHOLE_VIDEO else Number(length - stride, digits=0)
         return (
             *(_field(row[name]) for name in (*varying, *crossed)),
-            *map(_field, (length, stride, overlap)),
+            *map(_field, (length, stride)),
+            overlap,
             _tracking(row),
             *(_metric(row, name) for name in (*metrics, *yardsticks)),
         )
@@ -120,10 +135,57 @@ def settings(study: StudyResults, results: pd.DataFrame) -> Table:
     return Table(study.name, study.title, columns, sections, _present((spread_note(results),)))
 
 
+def mask_quality(study: StudyResults, results: pd.DataFrame) -> Table:
+    """The numbers behind Fig. 4: AP of masks in single frames, of images and of clips."""
+    metrics = ("AP", "AP50", "AP75")
+    own = ["dataset", "model", "variant", "min_size"]
+    varying = [name for name in own if len(set(results[name])) > 1]
+    parts = [
+        {row["train_clip_length"]: row | {"key": key} for row in part.to_dict("records")}
+        for key, lines in results.groupby(own, sort=False)
+        for part in seen_as(lines).values()
+    ]
+
+    def cells(images: Mapping[str, Any], clips: Mapping[str, Any]) -> tuple[Cell, ...]:
+        difference = Number(clips["AP"] - images["AP"], signed=True) if _known(images, clips) else None
+        return (
+            *(_field(clips[name]) for name in varying),
+            number(clips["train_clip_length"], digits=0),
+            *(_metric(images, name) for name in metrics),
+            *(_metric(clips, name) for name in metrics),
+            difference,
+        )
+
+    rows = [
+        cells(images[length], clips[length])
+        for images, clips in zip(parts[::2], parts[1::2], strict=True)
+        for length in sorted(images.keys() & clips.keys())
+    ]
+    columns = (
+        *map(_field_column, varying),
+        Column("T"),
+        *(Column(name, "single images") for name in metrics),
+        *(Column(name, "clips of T frames") for name in metrics),
+        Column("diff."),
+    )
+    first = len(varying) + 1
+    notes = (
+        "AP of masks in single frames, no matter how they are linked; the network of a row sees images or "
+        "clips. Diff.: AP of clips less that of images.",
+        spread_note(results),
+    )
+    section = Section(ranked(rows, range(first, first + 2 * len(metrics))))
+    return Table(study.name, study.title, columns, (section,), _present(notes))
+
+
 LAYOUTS: dict[str, Callable[[StudyResults, pd.DataFrame], Table]] = {
     "ablation": ablation,
     "benchmark": benchmark,
     "clip_analysis": clip_analysis,
+    "gallery": settings,
+    "mask_quality": mask_quality,
+    "paradigms": clip_analysis,
+    "schedules": schedules,
     "settings": settings,
 }
 
@@ -156,14 +218,19 @@ def _tracking(row: Mapping[str, Any]) -> str:
     return ablation_setting(row)[3].replace("_", " ")
 
 
+def _known(*rows: Mapping[str, Any]) -> bool:
+    return all(pd.notna(row["AP"]) for row in rows)
+
+
 def _field(value: Any) -> Cell:
+    if value == WHOLE_VIDEO:
+        return "whole"
     return value.replace("_", " ") if isinstance(value, str) else number(value, digits=0)
 
 
 def _field_column(name: str) -> Column:
-    return Column(
-        name.replace("_", " "), align="left" if name in ("model", "variant", "tracker") else "right"
-    )
+    words = ("dataset", "model", "variant", "tracker", "reading")
+    return Column(_NAMES.get(name, name.replace("_", " ")), align="left" if name in words else "right")
 
 
 def _present(notes: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """The stage ``report``: finished studies become tables, figures, one page and a summary."""
 
+import shutil
 from pathlib import Path
 
 from novis.errors import InputError
 from novis.files import replacing
 from novis.reporting.collect import aggregate, tidy, write_csv
-from novis.reporting.figures import clip_analysis_figure, write_figure
+from novis.reporting.figures import FIGURES
 from novis.reporting.html import write_page
 from novis.reporting.layouts import table_of
+from novis.reporting.plotting import write_figure
 from novis.reporting.significance import comparison_table, comparisons
 from novis.reporting.study import read_study
 from novis.reporting.summary import StudyReport, summary
@@ -67,10 +69,15 @@ def write_study(one: StudyReport, output: Path) -> dict[str, Path]:
     if one.comparisons:
         files[f"{name}, differences"] = output / f"{name}_differences.tex"
         write_table(comparison_table(one.study, list(one.comparisons)), output / f"{name}_differences.tex")
-    if one.study.layout == "clip_analysis":
-        files[f"{name}, figure"] = output / f"{name}_figure.pdf"
-        figure = clip_analysis_figure(one.results)
-        write_figure(figure, output / f"{name}_figure.pdf", output / f"{name}_figure.png")
+    pdf, png = (output / f"{name}_figure.{ending}" for ending in ("pdf", "png"))
+    if one.study.layout in FIGURES:
+        write_figure(FIGURES[one.study.layout](one.results), pdf, png)
+        files[f"{name}, figure"] = pdf
+    if one.study.gallery:
+        for path in (pdf, png):
+            with replacing(path) as temporary:
+                shutil.copyfile(Path(one.study.gallery).with_suffix(path.suffix), temporary)
+        files[f"{name}, figure"] = pdf
     return files
 
 

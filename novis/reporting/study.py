@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from novis.errors import InputError
+from novis.experiment import OWN_READING, WHOLE_VIDEO
 from novis.files import read_json
 
 # What tells one row of a table from another; folds and seeds repeat a row.
@@ -40,6 +41,8 @@ class StudyResults:
         rows: the fields of each run, with the paths of ``results``, ``metrics``,
             ``matches``, ``linking``, ``frame_metrics`` and ``checkpoint`` (a path may be None).
         external_scores: a CSV of scores obtained elsewhere, None without one.
+        gallery: a picture of tracks over frames (Figs. 5 and 6), a PDF of the same name beside
+            it; None without one.
     """
 
     name: str
@@ -48,6 +51,7 @@ class StudyResults:
     experiment: str
     rows: tuple[Mapping[str, Any], ...]
     external_scores: str | None = None
+    gallery: str | None = None
 
 
 def read_study(path: Path) -> StudyResults:
@@ -73,7 +77,21 @@ def read_study(path: Path) -> StudyResults:
             raise InputError(f"{path}: rows {seen[identity]} and {position} are the same run; name it once")
         seen[identity] = position
     head = (content[key] for key in ("name", "layout", "title", "experiment"))
-    return StudyResults(*head, tuple(content["rows"]), content.get("external_scores"))
+    return StudyResults(*head, tuple(content["rows"]), content.get("external_scores"), content.get("gallery"))
+
+
+def paradigm_of(row: Mapping[str, Any]) -> str:
+    """How a row processes a video: ``offline``, ``online``, ``near-online``, or ``NOVIS``.
+
+    Offline is one clip a video, which leaves nothing to link. NOVIS is told from other
+    networks near-online by its learned temporal encoding.
+    """
+    if row["clip_length"] in (WHOLE_VIDEO, row["sequence_length"]) and row["tracker"] == "identity":
+        return "offline"
+    if row["clip_length"] == 1:
+        return "online"
+    learned = row.get("variant_settings.temporal_encoding", "learned") == "learned"
+    return "NOVIS" if learned else "near-online"
 
 
 def _demand(content: Any, keys: tuple[str, ...], where: str) -> None:
@@ -89,9 +107,13 @@ def label(row: Mapping[str, Any], with_dataset: bool = False) -> str:
     names = ("dataset", "variant") if with_dataset else ("variant",)
     crossed = row["train_clip_length"] != row["clip_length"]
     trained = f" (trained with {row['train_clip_length']})" if crossed else ""
+    cut, read = row["sequence_length"] != WHOLE_VIDEO, row["reading"] != OWN_READING
     words = [
         *(str(row[name]) for name in names),
+        *([str(row["reading"])] if read else []),
         f"T = {row['clip_length']}{trained}",
         f"S = {row['stride']}",
+        str(row["tracker"]),
+        *([f"sequences of {row['sequence_length']} frames"] if cut else []),
     ]
-    return ", ".join([*words, str(row["tracker"])]).replace("_", " ")
+    return ", ".join(words).replace("_", " ")

@@ -8,12 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from novis.experiment import WHOLE_VIDEO
 from novis.reporting.cells import Cell, Number, Table, groups, number
 from novis.reporting.collect import FRAME_AP
 from novis.reporting.significance import Comparison
 from novis.reporting.study import KEY, StudyResults, label
 
 _MISSING = "-"
+# Studies whose AP is not that of tracks, or that have none.
+_WITHOUT_TRACKS = ("mask_quality", "schedules")
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Headline:
 def headlines(reports: Sequence[StudyReport]) -> list[Headline]:
     """The best row of each study; with the first also its yardsticks; and the best online row."""
     found: list[Headline] = []
-    for report in reports:
-        rows = report.results[report.results["role"] == "row"].dropna(subset=["AP"])
+    for report in (one for one in reports if one.study.layout not in _WITHOUT_TRACKS):
+        rows = _whole_videos(report.results).dropna(subset=["AP"])
         if rows.empty:
             found.append(Headline(f"best of {report.study.name}", Number(None), "no run is finished"))
             continue
@@ -111,6 +114,11 @@ def _notes(table: Table) -> list[str]:
     return [
         line for note in table.notes for line in wrap(note, 108, initial_indent="  ", subsequent_indent="  ")
     ]
+
+
+def _whole_videos(results: pd.DataFrame) -> pd.DataFrame:
+    """The rows scored on videos that were not cut: AP on short sequences is another thing."""
+    return results[(results["role"] == "row") & (results["sequence_length"] == WHOLE_VIDEO)]
 
 
 def _yardstick_headlines(row: Mapping[str, Any], results: pd.DataFrame) -> list[Headline]:

@@ -7,6 +7,10 @@ localrules:
     study,
 
 
+# The layouts of a study that have a figure.
+WITH_FIGURES = ("clip_analysis", "gallery", "mask_quality", "paradigms")
+
+
 def runs_of(study):
     """Every tracked run of a study, with its role in it; a yardstick without scores is none."""
     return [(row, "row") for row in study.rows] + [
@@ -39,6 +43,8 @@ def table_row(study, tracking, role):
             tracking_file(tracking, "speed.json") if tracking in study.timed else None
         ),
         "checkpoint": f"{RESULTS}/{prediction.training.folder}/checkpoint.pth",
+        "config": f"{RESULTS}/{prediction.training.folder}/config.json",
+        "top_k": config["datasets"][prediction.training.dataset]["top_k"],
         "benchmarks": {
             "train": benchmark_file("train", prediction.training.folder),
             "predict": benchmark_file("predict", prediction.folder),
@@ -56,6 +62,7 @@ def study_content(name):
         "title": study.title,
         "experiment": config["name"],
         "external_scores": next(iter(external_scores([name])), None),
+        "gallery": next(iter(galleries([name])), None),
     }
     return json.dumps(head | {"rows": rows}, indent=1)
 
@@ -73,11 +80,61 @@ def outcome(tracking):
 
 def scores_of(names):
     """The files behind some studies' numbers; what only scores could use is left out without them."""
-    studies = [STUDIES[name] for name in names]
+    studies = [STUDIES[name] for name in names if STUDIES[name].needs_scores]
     rows = [row for study in studies for row in study.rows]
     others = [tracking for study in studies for tracking in study.trackings]
     scored = [run for run in others if is_scored(run.prediction.training)]
-    return [file for run in dict.fromkeys((*rows, *scored)) for file in outcome(run)]
+    timed = [tracking for study in studies for tracking in study.timed]
+    return [
+        *(file for run in dict.fromkeys((*rows, *scored)) for file in outcome(run)),
+        *(tracking_file(tracking, "speed.json") for tracking in timed),
+        *configurations_of(names),
+    ]
+
+
+def configurations_of(names):
+    """The resolved configurations that studies without scores show."""
+    studies = [STUDIES[name] for name in names if not STUDIES[name].needs_scores]
+    trainings = {
+        row.prediction.training: None for study in studies for row in study.rows
+    }
+    return [f"{RESULTS}/{training.folder}/config.json" for training in trainings]
+
+
+def galleries(names):
+    """The pictures of the studies that show some."""
+    return [
+        f"{REPORT}/galleries/{name}.png"
+        for name in names
+        if STUDIES[name].layout == "gallery"
+    ]
+
+
+def gallery_options(wildcards):
+    """The options of novis gallery: how many videos, and what they must not show."""
+    chosen = config["studies"][wildcards.study].get("gallery", {})
+    without = " ".join(chosen.get("without", []))
+    return f"--num-videos {chosen.get('num_videos', 8)}" + (
+        f" --without {without}" if without else ""
+    )
+
+
+def of_gallery(key):
+    """What the first row of a gallery's study is drawn from."""
+
+    def choose(wildcards):
+        row = STUDIES[wildcards.study].rows[0]
+        training = row.prediction.training
+        return {
+            "results": tracking_file(row, "results.json"),
+            "annotations": test_annotations(training),
+            "frames": test_frames(training),
+            "videos": videos("valid").format(
+                dataset=training.dataset, split=training.split
+            ),
+        }[key]
+
+    return choose
 
 
 def external_scores(names):
@@ -88,7 +145,9 @@ def external_scores(names):
 
 def pictures():
     """Overlays of the full method (or the first row), of the first seed, in both folds."""
-    rows = [row for study in STUDIES.values() for row in study.rows]
+    scored = [study for study in STUDIES.values() if study.needs_scores]
+    rows = [row for study in scored for row in study.rows]
+    rows = [row for row in rows if row.sequence_length == experiment.WHOLE_VIDEO]
     chosen = [
         row
         for row in rows
@@ -112,7 +171,7 @@ def report_files(folder, names):
     figures = [
         f"{name}_figure.{end}"
         for name in names
-        if layouts[name] == "clip_analysis"
+        if layouts[name] in WITH_FIGURES
         for end in ("pdf", "png")
     ]
     return [
@@ -150,12 +209,36 @@ rule overlays:
         "--frames {params.frames} --num-videos 4 --output {output} 2> {log}"
 
 
+rule gallery:
+    # Figs. 5 and 6: the first row of a study, its videos chosen by a rule.
+    input:
+        results=of_gallery("results"),
+        annotations=of_gallery("annotations"),
+        videos=of_gallery("videos"),
+    output:
+        f"{REPORT}/galleries/{{study}}.pdf",
+        f"{REPORT}/galleries/{{study}}.png",
+    log:
+        f"{LOGS}/gallery/{config['name']}-{{study}}.log",
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=experiment.stage_code("gallery"),
+        frames=of_gallery("frames"),
+        options=gallery_options,
+    shell:
+        "novis gallery --results {input.results} --annotations {input.annotations} --videos {input.videos} "
+        "--frames {params.frames} {params.options} --output {output[0]} 2> {log}"
+
+
 rule report:
     # Everything on one page.
     input:
         studies=expand(f"{REPORT}/studies/{{study}}.json", study=STUDIES),
         scores=scores_of(STUDIES),
         external_scores=external_scores(STUDIES),
+        galleries=galleries(STUDIES),
         overlays=pictures(),
     output:
         report_files(REPORT, list(STUDIES)),
@@ -181,6 +264,7 @@ for name in STUDIES:
             studies=f"{REPORT}/studies/{name}.json",
             scores=scores_of([name]),
             external_scores=external_scores([name]),
+            galleries=galleries([name]),
         output:
             report_files(f"{REPORT}/{name}", [name]),
         log:
