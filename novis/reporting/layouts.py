@@ -99,11 +99,10 @@ def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
 
     def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
         length, stride = row["clip_length"], row["stride"]
-        overlap = None if length == WHOLE_VIDEO else Number(length - stride, digits=0)
+        overlap = 0 if length == WHOLE_VIDEO else length - stride
         return (
             *(_field(row[name]) for name in (*varying, *crossed)),
-            *map(_field, (length, stride)),
-            overlap,
+            *map(_field, (length, stride, overlap)),
             _tracking(row),
             *(_metric(row, name) for name in (*metrics, *yardsticks)),
         )

@@ -21,9 +21,11 @@ VARIANTS = {
     "encoding": {"temporal_encoding": "learned", "dice_loss": "per_frame", "mask_loss": "per_frame"},
     "volumetric_mask": {"temporal_encoding": "learned", "dice_loss": "per_frame", "mask_loss": "volumetric"},
     "novis": {"temporal_encoding": "learned", "dice_loss": "volumetric", "mask_loss": "per_frame"},
+    "sine": {"temporal_encoding": "sine_3d", "dice_loss": "per_frame", "mask_loss": "per_frame"},
 }
+ABLATED = ("plain", "encoding", "volumetric_mask", "novis")
 TRACKERS = {
-    name: {"kind": name} for name in ("heuristic", "embed", "overlap_embed", "identity", "oracle")
+    name: {"kind": name} for name in ("heuristic", "embed", "overlap_embed", "identity", "oracle", "unlinked")
 } | {f"buffer{n}": {"kind": "embed", "buffer_length": n} for n in (2, 4)}
 
 # How good each invented run is: the chance that an instance is found.
@@ -35,14 +37,16 @@ QUALITY = {"plain": -0.02, "encoding": 0.0, "volumetric_mask": -0.005, "novis": 
     "buffer4": 0.035,
     "identity": -0.06,
     "oracle": 0.15,
+    "sine": 0.0,
+    "unlinked": 0.2,
 }
 
 
 def run(
-    role: str, variant: str, length: int, stride: int, tracker: str, fold: int, seed: int
+    role: str, variant: str, length: int, stride: int, tracker: str, fold: int, seed: int, **changes: Any
 ) -> dict[str, Any]:
     """The fields of one run, without its files."""
-    return {
+    fields = {
         "dataset": "shapes",
         "split": f"fold{fold}",
         "model": "novis_shapes",
@@ -60,15 +64,16 @@ def run(
         "sequence_length": "video",
         "role": role,
     }
+    return fields | changes
 
 
 def ablation_runs(seeds: int = 1) -> Iterator[dict[str, Any]]:
     """The runs of a small Table 3 with its yardsticks."""
-    trackers = [(variant, "heuristic") for variant in VARIANTS]
+    trackers = [(variant, "heuristic") for variant in ABLATED]
     trackers += [("novis", "embed"), ("novis", "overlap_embed")]
     for (variant, tracker), fold, seed in product(trackers, (0, 1), range(seeds)):
         yield run("row", variant, 4, 2, tracker, fold, seed)
-    for variant, tracker, fold, seed in product(VARIANTS, ("identity", "oracle"), (0, 1), range(seeds)):
+    for variant, tracker, fold, seed in product(ABLATED, ("identity", "oracle"), (0, 1), range(seeds)):
         yield run("yardstick", variant, 4, 2, tracker, fold, seed)
 
 
@@ -85,11 +90,33 @@ def clip_runs(seeds: int = 1, lengths: tuple[int, ...] = (1, 4)) -> Iterator[dic
                 yield run("yardstick", "novis", length, stride, tracker, fold, seed)
 
 
+def paradigm_runs(lengths: tuple[int, ...] = (4, 8)) -> Iterator[dict[str, Any]]:
+    """The runs of a small Fig. 1: offline, near-online and online networks, and NOVIS, on sequences."""
+    for fold, cut in product((0, 1), (*lengths, "video")):
+        for trained in (2, 4):
+            whole = 1 if cut == "video" else cut
+            offline = {"train_clip_length": trained, "sequence_length": cut}
+            yield run("row", "sine", cut, whole, "identity", fold, 0, **offline)
+            yield run("row", "sine", trained, trained // 2, "embed", fold, 0, sequence_length=cut)
+        yield run("row", "plain", 1, 1, "embed", fold, 0, sequence_length=cut)
+    for fold, stride, tracker in product((0, 1), (1, 2, 4), ("embed", "overlap_embed")):
+        yield run("row", "novis", 4, stride, tracker, fold, 0)
+
+
+def mask_runs() -> Iterator[dict[str, Any]]:
+    """The runs of a small Fig. 4: networks trained with T = 1, 2 and 4 that see images or clips."""
+    for fold, trained in product((0, 1), (1, 2, 4)):
+        for seen in sorted({1, trained}):
+            yield run("row", "novis", seen, seen, "unlinked", fold, 0, train_clip_length=trained)
+
+
 def quality(fields: Mapping[str, Any]) -> float:
     """Better with T up to 4, worse for long clips, small overlaps and plain embeddings there."""
-    length, overlap = fields["clip_length"], fields["clip_length"] - fields["stride"]
+    length = 36 if fields["clip_length"] == "video" else fields["clip_length"]
+    overlap = length - fields["stride"]
     value = 0.4 + 0.03 * min(length, 4) - 0.015 * max(length - 4, 0)
     value += QUALITY[fields["variant"]] + QUALITY[fields["tracker"]]
+    value = max(value, 0.1)
     if fields["tracker"] != "oracle" and length > 1:
         value -= 0.05 / (1 + overlap) * (1.0 if fields["tracker"] == "overlap_embed" else 1.6)
     return value
@@ -144,8 +171,9 @@ def invented_metrics(matches: Matches) -> dict[str, Any]:
 def write_run(folder: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The files of one run, and its entry of study.json."""
     fold, seed = int(fields["split"][-1]), fields["seed"]
-    name = f"{fields['variant']}-T{fields['clip_length']}-{fields['split']}-seed{seed}"
-    tracked = folder / name / f"S{fields['stride']}-{fields['tracker']}"
+    trained, cut = fields["train_clip_length"], fields["sequence_length"]
+    name = f"{fields['variant']}-T{trained}-test{fields['clip_length']}-{fields['split']}-seed{seed}"
+    tracked = folder / name / f"S{fields['stride']}-{fields['tracker']}-{cut}"
     tracked.mkdir(parents=True)
     matches = invented_matches(quality(fields), fold, seed)
     matches.save(tracked / "matches.npz")
@@ -190,6 +218,20 @@ def clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished small Fig. 3: one seed, two folds, T = 1 and 4."""
     folder = tmp_path_factory.mktemp("clips")
     return write_study(folder, "figure3", "clip_analysis", "Clip length and overlap", clip_runs())
+
+
+@pytest.fixture(scope="session")
+def paradigm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished small Fig. 1."""
+    folder = tmp_path_factory.mktemp("paradigms")
+    return write_study(folder, "figure1", "paradigms", "Processing paradigms", paradigm_runs())
+
+
+@pytest.fixture(scope="session")
+def mask_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished small Fig. 4."""
+    folder = tmp_path_factory.mktemp("masks")
+    return write_study(folder, "figure4", "mask_quality", "Mask quality", mask_runs())
 
 
 @pytest.fixture

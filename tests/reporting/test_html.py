@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from novis.errors import InputError
+from novis.reporting.claims import Claim
 from novis.reporting.html import intervals, write_page
 from novis.reporting.report import study_report
-from novis.reporting.significance import Claim, Comparison
+from novis.reporting.significance import Comparison
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 

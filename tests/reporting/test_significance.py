@@ -3,8 +3,9 @@ import pytest
 from novis.evaluation.matches import Matches
 from novis.evaluation.precision import average_precision, mean
 from novis.reporting.cells import Number
+from novis.reporting.claims import Claim, claims
 from novis.reporting.collect import aggregate, tidy
-from novis.reporting.significance import Claim, Comparison, claims, comparison_table, comparisons, measure
+from novis.reporting.significance import Comparison, comparison_table, comparisons, measure
 from novis.reporting.study import KEY, read_study
 
 
@@ -36,46 +37,6 @@ def row_of(table, tracker, variant="novis"):
 )
 def test_verdict_follows_from_the_interval(low, high, verdict):
     assert Comparison(Claim("a", (), ()), 1.0, low, high).verdict == verdict
-
-
-def test_ablation_claims_are_the_papers_steps(table):
-    found = claims("ablation", aggregate(table))
-    assert [claim.paper for claim in found] == [0.8, 0.3, 0.2, 0.5, 1.1, 0.3, None, None]
-    assert [claim.yardstick for claim in found] == [False] * 6 + [True] * 2
-    last_step = found[5]
-    assert last_step.better == key(row_of(table, "overlap_embed"))
-    assert last_step.worse == key(row_of(table, "embed"))
-
-
-def test_step_whose_row_is_not_in_the_study_is_left_out(table):
-    found = claims("ablation", aggregate(table[table["variant"] != "volumetric_mask"]))
-    assert [claim.paper for claim in found] == [0.8, 0.2, 1.1, 0.3, None, None]
-
-
-def test_clip_claims_compare_with_online_and_with_plain_embeddings(clip_study):
-    texts = [claim.text for claim in claims("clip_analysis", aggregate(tidy(clip_study)))]
-    assert texts == [
-        "Near-online, T = 4, S = 2, over online, no buffer",
-        "Near-online, T = 4, S = 2, over online, buffer of 2",
-        "Near-online, T = 4, S = 2, over online, buffer of 4",
-        "Overlap embeddings over plain embeddings, T = 4, S = 1",
-        "Overlap embeddings over plain embeddings, T = 4, S = 2",
-        "Overlap embeddings over plain embeddings, T = 4, S = 3",
-        "Oracle linking over identity linking, T = 4, S = 2",
-        "The tracker over identity linking, T = 4, S = 2",
-    ]
-
-
-def test_claims_name_the_data_set_where_there_are_several(table):
-    results = aggregate(table)
-    both = results.loc[results.index.repeat(2)].reset_index(drop=True)
-    both.loc[1::2, "dataset"] = "ytvis_2019"
-    texts = [claim.text for claim in claims("ablation", both)]
-    assert "ytvis 2019, Overlap embeddings over plain embeddings" in texts
-
-
-def test_other_layouts_claim_nothing(table):
-    assert claims("settings", aggregate(table)) == []
 
 
 def test_difference_is_the_mean_over_folds_of_the_difference_of_ap(table):
