@@ -3,21 +3,40 @@
 The standard library only: this is all that the workflow needs to know of the package.
 A study is a list of blocks; lists inside a block multiply, blocks add up. Everything
 else (paths, wildcards, resolved model configurations, table rows) follows from the
-frozen dataclasses below.
+frozen dataclasses below and those of :mod:`novis.paths`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import product
-from pathlib import PurePosixPath
 from typing import Any
 
 from novis.errors import InputError
 from novis.fingerprint import model_fingerprint, stage_fingerprint
 from novis.ground_truth import holds_instances
+from novis.paths import (
+    FULL,
+    OWN_READING,
+    PREDICTION,
+    TRACKING,
+    TRAINING,
+    WHOLE_VIDEO,
+    WILDCARDS,
+    Prediction,
+    Tracking,
+    Training,
+)
 
-__all__ = ["InputError", "holds_instances", "model_fingerprint"]
+__all__ = [
+    "PREDICTION",
+    "TRACKING",
+    "TRAINING",
+    "WILDCARDS",
+    "InputError",
+    "holds_instances",
+    "model_fingerprint",
+]
 
 # The stages that are too dear to rerun for every edit of their code: bump a number on
 # purpose to have everything that the stage made, and all that follows, made again.
@@ -44,41 +63,6 @@ STAGES = {
     "gallery": ("novis.visualisation.gallery",),
 }
 
-# The one template of all paths below the results folder. Hyphens join fields, underscores words.
-TRAINING = "{dataset}/{split}/{model}-{variant}/T{train_clip_length}-seed{seed}"
-PREDICTION = TRAINING + "/test-T{clip_length}-{starts}-{min_size}px{reading}"
-TRACKING = PREDICTION + "/S{stride}-{tracker}{sequences}"
-
-# The test clip length of an offline method (each video is one clip), and the length of
-# sequences where videos are not cut.
-WHOLE_VIDEO = "video"
-# The reading of the overlap embeddings that the model file has.
-OWN_READING = "own"
-
-# The split that trains on the whole training set and is tested on the official validation set.
-FULL = "full"
-# The split that holds one video in so many of the training set out and is tested on them.
-HOLDOUT = "holdout"
-
-# What each wildcard of the templates may look like.
-WILDCARDS = {
-    "dataset": "[a-z0-9_]+",
-    "split": f"fold[0-9]+|{HOLDOUT}|{FULL}",
-    "model": "[a-z0-9_]+",
-    "variant": "[a-z0-9_]+",
-    "train_clip_length": "[0-9]+",
-    "seed": "[0-9]+",
-    "clip_length": f"[0-9]+|{WHOLE_VIDEO}",
-    "starts": "all|every[0-9]+",
-    "min_size": "[0-9]+",
-    "reading": "(-[a-z0-9_]+)?",
-    "shard": "[0-9]+",
-    "stride": "[0-9]+",
-    "tracker": "[a-z0-9_]+",
-    "sequences": "(-[0-9]+frames)?",
-    "study": "[a-z0-9_]+",
-}
-
 _BLOCK_KEYS = (
     "dataset",
     "split",
@@ -97,78 +81,6 @@ _BLOCK_KEYS = (
 # Unless given, the test clip length is that of the training, the size at test that of the data set, the
 # overlap embeddings are read as the model file has it, and videos are not cut.
 _OPTIONAL_KEYS = ("test_clip_length", "min_size", "reading", "sequence_length")
-
-
-@dataclass(frozen=True, order=True)
-class Training:
-    """One checkpoint: a model variant trained with clips of T frames on one split with one seed."""
-
-    dataset: str
-    split: str
-    model: str
-    variant: str
-    train_clip_length: int
-    seed: int
-
-    @property
-    def folder(self) -> PurePosixPath:
-        """Where its files lie, relative to the results folder."""
-        return PurePosixPath(TRAINING.format(**asdict(self)))
-
-
-@dataclass(frozen=True, order=True)
-class Prediction:
-    """One clip cache: a checkpoint applied with test clip length T at a set of clip starts.
-
-    ``clip_length`` is T, or ``video`` where each video is one clip; ``starts`` is ``all``
-    (every start: any stride can be tracked from it) or ``every<S>``. ``reading`` names
-    other settings of the overlap embeddings than those of the training: they have no
-    parameters, so no other training is needed.
-    """
-
-    training: Training
-    clip_length: int | str
-    starts: str
-    min_size: int
-    reading: str = OWN_READING
-
-    @property
-    def folder(self) -> PurePosixPath:
-        """Where its files lie, relative to the results folder."""
-        return PurePosixPath(PREDICTION.format(**self.fields))
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """All wildcards of its path."""
-        own = {"clip_length": self.clip_length, "starts": self.starts, "min_size": self.min_size}
-        reading = "" if self.reading == OWN_READING else f"-{self.reading}"
-        return asdict(self.training) | own | {"reading": reading}
-
-
-@dataclass(frozen=True, order=True)
-class Tracking:
-    """One results.json: a clip cache linked by one tracker at one stride.
-
-    With a ``sequence_length`` T' the videos are first cut into sequences of T' frames, each
-    of which counts as a video (Fig. 1).
-    """
-
-    prediction: Prediction
-    stride: int
-    tracker: str
-    sequence_length: int | str = WHOLE_VIDEO
-
-    @property
-    def folder(self) -> PurePosixPath:
-        """Where its files lie, relative to the results folder."""
-        return PurePosixPath(TRACKING.format(**self.fields))
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """All wildcards of its path."""
-        whole = self.sequence_length == WHOLE_VIDEO
-        own = {"stride": self.stride, "tracker": self.tracker}
-        return self.prediction.fields | own | {"sequences": "" if whole else f"-{self.sequence_length}frames"}
 
 
 @dataclass(frozen=True)
@@ -197,8 +109,8 @@ class Study:
 def expand(name: str, config: Mapping[str, Any]) -> Study:
     """The runs of the study ``name`` of a configuration.
 
-    ``defaults`` of the configuration complete every block. ``yardsticks`` of the study
-    (tracker names) are added to every prediction and stride of its rows, and with
+    ``defaults`` of the study, then those of the configuration complete every block.
+    ``yardsticks`` of the study (tracker names) are added to every prediction and stride of its rows, and with
     ``frame_ap`` also the unlinked clips (S = T) from which per-frame mask AP is measured.
     With ``fps`` the first fold and seed of each row is timed.
 
@@ -208,9 +120,8 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
             go together.
     """
     study = _look_up("study", name, config["studies"])
-    rows = tuple(
-        dict.fromkeys(tracking for block in study["blocks"] for tracking in _block(name, block, config))
-    )
+    blocks = [{**study.get("defaults", {}), **block} for block in study["blocks"]]
+    rows = tuple(dict.fromkeys(tracking for block in blocks for tracking in _block(name, block, config)))
     settings = {replace(row, tracker=""): None for row in rows}
     yardsticks = tuple(
         replace(setting, tracker=_known("tracker", tracker, config, name))

@@ -18,6 +18,7 @@ FLOORS = {
         "masks",
         "assignment",
         "experiment",
+        "paths",
         "fingerprint",
         "ground_truth",
         "config",

@@ -60,6 +60,14 @@ def test_lists_multiply_and_blocks_add_up():
     assert len(expand("table", CONFIG).rows) == 2 * 2 * (1 + 2 * 2)
 
 
+def test_defaults_of_a_study_come_before_those_of_the_configuration():
+    config = with_block()
+    config["studies"]["table"]["defaults"] = {"seed": 7, "split": "full", "stride": 4}
+    rows = expand("table", config).rows
+    assert [(row.prediction.training.seed, row.prediction.training.split) for row in rows] == [(7, "full")]
+    assert {row.stride for row in rows} == {2}, "the block's own word counts"
+
+
 def test_yardsticks_stand_beside_every_prediction_and_stride():
     study = expand("table", CONFIG)
     wanted = {(row.prediction, row.stride) for row in study.rows}

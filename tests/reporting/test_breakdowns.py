@@ -57,7 +57,7 @@ def test_every_run_has_its_origin(finished):
     first = rows[0]
     assert first[4] == "3f" * 5
     assert first[5] == "0" * 16 + ", other than the present"
-    assert first[6].endswith("plain-T4-fold0-seed0/S2-heuristic")
+    assert first[6].endswith("plain-T4-test4-fold0-seed0/S2-heuristic-video")
 
 
 def test_unknown_origin_is_missing(finished):
