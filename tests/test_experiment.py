@@ -62,9 +62,9 @@ def test_lists_multiply_and_blocks_add_up():
 
 def test_defaults_of_a_study_come_before_those_of_the_configuration():
     config = with_block()
-    config["studies"]["table"]["defaults"] = {"seed": 7, "split": "full", "stride": 4}
+    config["studies"]["table"]["defaults"] = {"seed": 7, "split": "fold1", "stride": 4}
     rows = expand("table", config).rows
-    assert [(row.prediction.training.seed, row.prediction.training.split) for row in rows] == [(7, "full")]
+    assert [(row.prediction.training.seed, row.prediction.training.split) for row in rows] == [(7, "fold1")]
     assert {row.stride for row in rows} == {2}, "the block's own word counts"
 
 
