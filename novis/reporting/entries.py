@@ -15,8 +15,9 @@ BENCHMARKS = {
 }
 TITLES = {name: title for titles in BENCHMARKS.values() for name, title in titles.items()}
 METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
-# How data sets are named that are mixed with clips made of COCO images: the rows CC+VIS.
-_MIXED = "_coco"
+# How data sets are named that are mixed with clips made of COCO images (the rows CC+VIS), and those
+# whose schedule is that of Mask2Former for video and MinVIS.
+_MIXED, _PARENTS = "_coco", "_parents"
 _BACKBONES = {"_r50": "R50", "_swin_l": "Swin-L"}
 # The methods behind our variants, and the tracking that belongs to each.
 _METHODS = {
@@ -68,13 +69,14 @@ class Published:
 
 
 def benchmark_of(dataset: str) -> str:
-    """The benchmark that a data set belongs to: its name, without what it is mixed with."""
-    return dataset.removesuffix(_MIXED)
+    """The benchmark that a data set belongs to: its name, without what it is mixed with or whose recipe."""
+    return dataset.removesuffix(_MIXED).removesuffix(_PARENTS)
 
 
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """The entry of a row of an aggregated table."""
-    model, variant, length = str(row["model"]), str(row["variant"]), row["clip_length"]
+    model, length = str(row["model"]), row["clip_length"]
+    variant = str(row["variant"]).removesuffix(_PARENTS)
     backbone = next((name for end, name in _BACKBONES.items() if model.endswith(end)), _words(model))
     method, own_tracking = _METHODS.get(variant, (_words(variant), None))
     tracking = ablation_setting(row)[3]
