@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from novis.reporting.plotting import GREY, STYLE, colour, draw_series, legend, panel_names, panels
+from novis.reporting.plotting import GREY, STYLE, colour, dodge, draw_series, legend, panel_names, panels
 from novis.reporting.study import PANEL
 
 
@@ -20,12 +20,12 @@ def mask_quality_figure(results: pd.DataFrame) -> Figure:
     rows = results[results["role"] == "row"]
     parts = list(rows.groupby(list(PANEL), sort=False))
     with mpl.rc_context(STYLE):
-        figure, axes = panels(1, max(len(parts), 2))
+        figure, axes = panels(1, len(parts))
         for panel, name, (_, lines) in zip(
-            axes[0], panel_names([key for key, _ in parts]), parts, strict=False
+            axes[0], panel_names([key for key, _ in parts]), parts, strict=True
         ):
             for position, (label, own) in enumerate(seen_as(lines).items()):
-                places = own["train_clip_length"].tolist()
+                places = (own["train_clip_length"] + dodge(position, 2)).tolist()
                 draw_series(panel, places, own, colour(2 * position, [0, 1, 2]), position == 0, label=label)
             alone = lines.loc[lines["train_clip_length"] == 1, "AP"].max()
             if pd.notna(alone):
@@ -36,11 +36,9 @@ def mask_quality_figure(results: pd.DataFrame) -> Figure:
             panel.set_xlabel("clip length T of the training")
             panel.set_ylabel("AP of masks in single frames")
             panel.set_title(f"{name}mask quality", loc="left", fontweight="bold")
-            legend(panel, ncols=3)
+            legend(panel, ncols=2)
             if lines["AP"].isna().all():
                 panel.set_ylim(0, 100)
-        for empty in axes[0][len(parts) :]:
-            empty.remove()
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from novis.experiment import WHOLE_VIDEO
-from novis.reporting.plotting import GREY, INK, STYLE, colour, draw_series, legend, panels
+from novis.reporting.plotting import GREY, INK, STYLE, colour, dodge, draw_series, legend, panels
 from novis.reporting.study import paradigm_of
 
 _TITLES = ("a  offline and online", "b  near-online versions", "c  NOVIS, whole videos")
@@ -52,18 +52,22 @@ def _over_sequences(axes: Axes, lines: pd.DataFrame, paradigm: str) -> None:
     places = _places(lines["sequence_length"])
     chosen = lines[lines["paradigm"] == paradigm]
     lengths = sorted(chosen["train_clip_length"].unique())
-    for length in lengths:
+    for position, length in enumerate(lengths):
         own = chosen[chosen["train_clip_length"] == length]
-        draw_series(axes, *_series(own, places), colour(length, lengths), label=f"T = {length}")
+        shift = dodge(position, len(lengths) + 1)
+        draw_series(axes, *_series(own, places, shift), colour(length, lengths), label=f"{length}")
         trained = own[own["sequence_length"] == length]
         if paradigm == "offline" and len(trained):
             ring = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 0.9}
-            axes.plot(places(length), trained["AP"].iloc[0], "o", color=colour(length, lengths), **ring)
+            axes.plot(
+                places(length) + shift, trained["AP"].iloc[0], "o", color=colour(length, lengths), **ring
+            )
     online = lines[lines["paradigm"] == "online"]
     if len(online):
-        draw_series(axes, *_series(online, places), GREY, marker="s", label="online")
+        shift = dodge(len(lengths), len(lengths) + 1)
+        draw_series(axes, *_series(online, places, shift), GREY, marker="s", label="online")
     _sequence_axis(axes, lines["sequence_length"], places)
-    legend(axes, ncols=2)
+    legend(axes, "frames in training", ncols=4, drop=0.24)
 
 
 def _places(lengths: Sequence[int | str]) -> Callable[[int | str], float]:
@@ -72,9 +76,11 @@ def _places(lengths: Sequence[int | str]) -> Callable[[int | str], float]:
     return lambda length: float(np.log2(2 * longest if length == WHOLE_VIDEO else length))
 
 
-def _series(lines: pd.DataFrame, places: Callable[[int | str], float]) -> tuple[list[float], pd.DataFrame]:
+def _series(
+    lines: pd.DataFrame, places: Callable[[int | str], float], shift: float
+) -> tuple[list[float], pd.DataFrame]:
     found = lines.assign(place=[places(length) for length in lines["sequence_length"]]).sort_values("place")
-    return found["place"].tolist(), found
+    return (found["place"] + shift).tolist(), found
 
 
 def _sequence_axis(axes: Axes, lengths: Sequence[int | str], places: Callable[[int | str], float]) -> None:
@@ -90,19 +96,19 @@ def _novis(axes: Axes, lines: pd.DataFrame) -> None:
     chosen = whole[whole["paradigm"] == "NOVIS"]
     chosen = chosen.assign(overlap=chosen["clip_length"] - chosen["stride"])
     overlaps = sorted(chosen["overlap"].unique())
-    for (overlap, kind), own in chosen.groupby(["overlap", "tracker_settings.kind"], sort=True):
+    groups = list(chosen.groupby(["overlap", "tracker_settings.kind"], sort=True))
+    for position, ((overlap, kind), own) in enumerate(groups):
         own = own.sort_values("clip_length")
-        dashed = kind == "embed"
-        # With overlap 0 there are only plain embeddings: both are one line.
-        label = None if dashed and overlap else f"overlap {overlap}"
-        draw_series(axes, own["clip_length"].tolist(), own, colour(overlap, overlaps), dashed, label=label)
+        places = (own["clip_length"] + dodge(position, len(groups), 0.5)).tolist()
+        label = f"{overlap}" if kind == "overlap_embed" else None
+        draw_series(axes, places, own, colour(overlap, overlaps), kind == "embed", label=label)
     for paradigm, style in (("online", "-"), ("offline", (0, (1, 1.5)))):
         best = whole.loc[whole["paradigm"] == paradigm, "AP"].max()
         if pd.notna(best):
             axes.axhline(best, color=GREY, linestyle=style, linewidth=1.0, label=paradigm, zorder=1)
     axes.set_xticks(sorted(chosen["clip_length"].unique()))
     axes.set_xlabel("clip length T")
-    legend(axes, ncols=2)
+    legend(axes, "overlap T \N{MINUS SIGN} S", ncols=4, drop=0.24)
 
 
 def _styles(figure: Figure) -> None:

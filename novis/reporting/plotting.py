@@ -56,11 +56,12 @@ _COLOURS = LinearSegmentedColormap.from_list("novis", ("#6f55d0", "#3f8fd8", "#1
 
 
 def panels(rows: int, columns: int, height: float = 3.3) -> tuple[Figure, Any]:
-    """A figure as wide as a page and its (rows, columns) axes, which share their scale within a row.
+    """A figure and its (rows, columns) axes, which share their scale within a row.
 
-    To be called, and drawn into, within :data:`STYLE`.
+    It is as wide as a page, or half as wide for a single column. To be called, and drawn
+    into, within :data:`STYLE`.
     """
-    figure = Figure(figsize=(7.2, height * rows), layout="constrained")
+    figure = Figure(figsize=(3.6 if columns == 1 else 7.2, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, sharey="row")
 
@@ -91,13 +92,21 @@ def draw_series(
     )
 
 
+def dodge(position: int, count: int, width: float = 0.16) -> float:
+    """The shift along the axis of one of several lines, so that points at the same place stay apart."""
+    return width * ((position + 0.5) / count - 0.5)
+
+
 def colour(value: int, values: Sequence[int]) -> Any:
     """The colour of a line for one of several ``values``, in their order."""
     return _COLOURS(values.index(value) / max(len(values) - 1, 1))
 
 
-def legend(axes: Axes, title: str | None = None, ncols: int | None = None) -> None:
-    """Below the axis, where no data can lie; the lines alone, without their error bars."""
+def legend(axes: Axes, title: str | None = None, ncols: int | None = None, drop: float = 0.2) -> None:
+    """Below the axis, where no data can lie; the lines alone, without their error bars.
+
+    ``drop``: how far below, as a part of the axis' height.
+    """
     handles, labels = axes.get_legend_handles_labels()
     lines = [handle.lines[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
     if lines:
@@ -108,7 +117,7 @@ def legend(axes: Axes, title: str | None = None, ncols: int | None = None) -> No
             title_fontsize=7.5,
             ncols=ncols or (5 if title else 3),
             loc="upper center",
-            bbox_to_anchor=(0.5, -0.2),
+            bbox_to_anchor=(0.5, -drop),
             handlelength=1.8,
             columnspacing=1.2,
         )

@@ -17,8 +17,8 @@ from novis.reporting.cells import Cell, Column, Number, Table, groups
 # What a document needs that includes a fragment by \input.
 PACKAGES = ("amssymb", "booktabs", "multirow", "threeparttable", "xcolor")
 _MISSING = "---"
-# Signs of footnotes, in ASCII.
-_SIGNS = str.maketrans({"\N{DAGGER}": r"$^\dagger$", "\N{DOUBLE DAGGER}": r"$^\ddagger$"})
+# Signs of footnotes and of names, in ASCII.
+_SIGNS = str.maketrans({"\N{DAGGER}": r"$^\dagger$", "\N{DOUBLE DAGGER}": r"$^\ddagger$", "\N{PRIME}": "$'$"})
 _INSTALL = "texlive-latex-base texlive-latex-recommended texlive-latex-extra latexmk"
 
 

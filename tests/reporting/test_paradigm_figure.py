@@ -30,9 +30,9 @@ def test_offline_and_near_online_lines_are_told_by_their_training(results):
     offline, near_online, _ = paradigm_figure(results).axes
     for axes, tracker in ((offline, "identity"), (near_online, "embed")):
         drawn = {label: values for _, values, label in series(axes)}
-        assert drawn.keys() == {"T = 2", "T = 4", "online"}
+        assert drawn.keys() == {"2", "4", "online"}
         expected = ap(results, variant="sine", train_clip_length=4, tracker=tracker)
-        assert drawn["T = 4"] == pytest.approx(expected)
+        assert drawn["4"] == pytest.approx(expected)
         assert drawn["online"] == pytest.approx(ap(results, variant="plain"))
 
 
@@ -40,7 +40,8 @@ def test_a_ring_marks_sequences_as_long_as_the_clips_of_training(results):
     offline = paradigm_figure(results).axes[0]
     [ring] = [line for line in offline.lines if line.get_markersize() == 9]
     wanted = ap(results, tracker="identity", train_clip_length=4, sequence_length=4)
-    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (2, pytest.approx(wanted[0]))
+    assert ring.get_xdata()[0] == pytest.approx(2, abs=0.1)
+    assert ring.get_ydata()[0] == pytest.approx(wanted[0])
 
 
 def test_novis_is_shown_on_whole_videos_beside_online_and_offline(results):

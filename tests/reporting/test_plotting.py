@@ -8,7 +8,7 @@ from PIL import Image
 
 from novis.reporting.clip_figure import clip_analysis_figure
 from novis.reporting.collect import aggregate, tidy
-from novis.reporting.plotting import inline_svg, panel_names, write_figure
+from novis.reporting.plotting import dodge, inline_svg, panel_names, write_figure
 
 
 @pytest.fixture
@@ -20,6 +20,13 @@ def test_panels_are_named_by_what_differs():
     keys = [("shapes", "m", "novis", 96), ("ovis", "m", "novis", 360)]
     assert panel_names(keys) == ["shapes, 96: ", "ovis, 360: "]
     assert panel_names(keys[:1]) == [""]
+
+
+def test_lines_at_the_same_place_are_dodged_around_it():
+    shifts = [dodge(position, 3) for position in range(3)]
+    assert sum(shifts) == pytest.approx(0)
+    assert shifts == sorted(set(shifts))
+    assert dodge(0, 1) == 0
 
 
 def test_pdf_embeds_truetype_fonts_and_repeats_byte_for_byte(results, tmp_path):
