@@ -63,6 +63,10 @@ STAGES = {
     "gallery": ("novis.visualisation.gallery",),
 }
 
+# How data sets are named that are mixed with clips made of COCO images (the rows CC+VIS), and those
+# whose schedule is that of Mask2Former for video and MinVIS.
+MIXED, PARENTS = "_coco", "_parents"
+
 _BLOCK_KEYS = (
     "dataset",
     "split",
@@ -166,6 +170,11 @@ def row_fields(tracking: Tracking, config: Mapping[str, Any]) -> dict[str, Any]:
         "variant_settings": config["variants"][fields["variant"]],
         "tracker_settings": config["trackers"][fields["tracker"]],
     }
+
+
+def benchmark_of(dataset: str) -> str:
+    """The benchmark that a data set belongs to: its name, without what it is mixed with or whose recipe."""
+    return dataset.removesuffix(MIXED).removesuffix(PARENTS)
 
 
 def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:

@@ -14,7 +14,7 @@ from novis.clips import clip_starts, overlap_lengths
 from novis.data.annotations import read_annotations
 from novis.data.shapes.settings import ShapesSettings
 from novis.data.transforms import test_size
-from novis.experiment import TRAINING, WHOLE_VIDEO, Training, overrides
+from novis.experiment import TRAINING, WHOLE_VIDEO, Training, benchmark_of, overrides
 from novis.planning.jobs import Job
 from novis.planning.rates import ANY, DatasetSize, Rate, Rates
 
@@ -119,7 +119,7 @@ class CostModel:
             drawn = ShapesSettings.from_config(dataset["generate"].get("settings", {}))
             count = dataset["generate"]["num_videos"]
             return DatasetSize(count, count * drawn.num_frames, *drawn.frame_size, "configured")
-        return self._rates.datasets.get(name) or self._rates.datasets.get(name.removesuffix("_coco"))
+        return self._rates.datasets.get(name) or self._rates.datasets.get(benchmark_of(name))
 
     def _train(self, bill: "_Bill", fields: Mapping[str, str], size: DatasetSize) -> None:
         settings = self._model(fields)

@@ -96,20 +96,26 @@ def read_configuration(configfile: Path | None, changes: Sequence[str]) -> dict[
     Raises:
         InputError: a file is missing or no YAML, or a change is no KEY=VALUE.
     """
-    merged: dict[str, Any] = {}
-    for path in (_COMMON, configfile or _DEFAULT):
-        try:
-            _merge(merged, yaml.safe_load(path.read_text()))
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such configuration; plan in the root of the checkout") from error
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{path}: cannot be read as a configuration ({error})") from error
+    merged = _read(_COMMON)
+    own = _read(configfile or _DEFAULT)
+    if "extends" in own:
+        _merge(merged, _read(Path(own["extends"])))
+    _merge(merged, own)
     for pair in changes:
         key, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"--config: '{pair}' is not of the form KEY=VALUE")
-        merged[key] = yaml.safe_load(value)
+        _merge(merged, {key: yaml.safe_load(value)})
     return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such configuration; plan in the root of the checkout") from error
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as a configuration ({error})") from error
 
 
 def estimate(target: str, asked: Schedule, config: Mapping[str, Any], rates: Rates) -> Plan:

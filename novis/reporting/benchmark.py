@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import pandas as pd
 
+from novis.experiment import benchmark_of
 from novis.reporting.benchmark_lines import Line, Score, our_lines
 from novis.reporting.cells import Cell, Column, Number, Section, Table, number, ranked
 from novis.reporting.collect import spread_note
@@ -12,7 +13,6 @@ from novis.reporting.entries import (
     TITLES,
     Entry,
     Published,
-    benchmark_of,
     counterpart,
     paper_table,
     published_rows,

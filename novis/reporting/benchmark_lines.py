@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from novis.experiment import FULL
+from novis.experiment import FULL, benchmark_of
 from novis.reporting.cells import Number, number
-from novis.reporting.entries import METRICS, Entry, benchmark_of, entry_of
+from novis.reporting.entries import METRICS, Entry, entry_of
 from novis.reporting.external_scores import ExternalScore
 from novis.reporting.study import KEY, StudyResults
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novis.errors import InputError
-from novis.experiment import WHOLE_VIDEO
+from novis.experiment import MIXED, PARENTS, WHOLE_VIDEO
 from novis.reporting.paper import ablation_setting, paper_numbers
 
 # The data sets of Tables 1 and 2, as they are printed.
@@ -15,9 +15,6 @@ BENCHMARKS = {
 }
 TITLES = {name: title for titles in BENCHMARKS.values() for name, title in titles.items()}
 METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
-# How data sets are named that are mixed with clips made of COCO images (the rows CC+VIS), and those
-# whose schedule is that of Mask2Former for video and MinVIS.
-_MIXED, _PARENTS = "_coco", "_parents"
 _BACKBONES = {"_r50": "R50", "_swin_l": "Swin-L"}
 # The methods behind our variants, and the tracking that belongs to each.
 _METHODS = {
@@ -68,21 +65,16 @@ class Published:
     note: str | None
 
 
-def benchmark_of(dataset: str) -> str:
-    """The benchmark that a data set belongs to: its name, without what it is mixed with or whose recipe."""
-    return dataset.removesuffix(_MIXED).removesuffix(_PARENTS)
-
-
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """The entry of a row of an aggregated table."""
     model, length = str(row["model"]), row["clip_length"]
-    variant = str(row["variant"]).removesuffix(_PARENTS)
+    variant = str(row["variant"]).removesuffix(PARENTS)
     backbone = next((name for end, name in _BACKBONES.items() if model.endswith(end)), _words(model))
     method, own_tracking = _METHODS.get(variant, (_words(variant), None))
     tracking = ablation_setting(row)[3]
     if tracking != own_tracking:
         method = f"{method}, {_words(tracking)}"
-    data = "CC+VIS" if str(row["dataset"]).endswith(_MIXED) else "VIS"
+    data = "CC+VIS" if str(row["dataset"]).endswith(MIXED) else "VIS"
     clips = "OFF" if length == WHOLE_VIDEO else "ON" if length == 1 else f"{length}/{row['stride']}"
     return Entry(backbone, method, data, clips, int(row["min_size"]))
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from novis.experiment import benchmark_of
 from novis.files import read_json
 from novis.reporting.cells import Cell, Column, Section, Table, number
-from novis.reporting.entries import TITLES, benchmark_of
+from novis.reporting.entries import TITLES
 from novis.reporting.paper import paper_numbers
 from novis.reporting.study import StudyResults
 

@@ -90,6 +90,10 @@ def test_a_configuration_is_merged_as_snakemake_merges_it(tmp_path, monkeypatch)
     (tmp_path / "mine.yaml").write_text("variants: {b: 2}\nname: mine\n")
     merged = read_configuration(tmp_path / "mine.yaml", ["results=elsewhere", "pretrain=true"])
     assert merged == {"variants": {"a": 1, "b": 2}, "results": "elsewhere", "name": "mine", "pretrain": True}
+    (tmp_path / "more.yaml").write_text("extends: mine.yaml\nname: more\n")
+    merged = read_configuration(tmp_path / "more.yaml", ['variants={"b": 3}'])
+    assert merged["variants"] == {"a": 1, "b": 3}
+    assert merged["name"] == "more"
     with pytest.raises(InputError, match="no such configuration"):
         read_configuration(tmp_path / "other.yaml", [])
     with pytest.raises(InputError, match="not of the form KEY=VALUE"):
