@@ -193,3 +193,8 @@ def test_an_unknown_study_is_named():
 @pytest.mark.parametrize("stage", experiment.STAGES)
 def test_every_stage_has_a_fingerprint(stage):
     assert len(stage_code(stage)) == 16
+
+
+@pytest.mark.parametrize("name", ["ytvis_2019", "ytvis_2019_coco", "ytvis_2019_parents"])
+def test_variations_of_a_data_set_belong_to_its_benchmark(name):
+    assert experiment.benchmark_of(name) == "ytvis_2019"

@@ -5,7 +5,6 @@ import pytest
 from novis.errors import InputError
 from novis.reporting.entries import (
     Entry,
-    benchmark_of,
     counterpart,
     entry_of,
     paper_table,
@@ -57,8 +56,10 @@ def test_an_entry_follows_from_the_settings(changes, entry):
     assert entry_of(ROW | changes) == dataclasses.replace(OURS, **entry)
 
 
-def test_mixed_data_sets_belong_to_their_benchmark():
-    assert benchmark_of("ytvis_2019_coco") == benchmark_of("ytvis_2019") == "ytvis_2019"
+def test_rows_of_the_parents_recipes_stand_beside_their_published_ones():
+    row = ROW | {"dataset": "ovis_parents", "variant": "minvis_parents", "clip_length": 1, "stride": 1}
+    row |= {"tracker": "embed", "tracker_settings.kind": "embed"}
+    assert entry_of(row) == Entry("R50", "MinVIS", "VIS", "ON", 360)
 
 
 def test_the_table_follows_from_the_data_sets():
