@@ -17,6 +17,7 @@ from novis.fingerprint import model_fingerprint, stage_fingerprint
 from novis.ground_truth import holds_instances
 from novis.paths import (
     FULL,
+    HOLDOUT,
     OWN_READING,
     PREDICTION,
     TRACKING,
@@ -29,6 +30,7 @@ from novis.paths import (
 )
 
 __all__ = [
+    "HOLDOUT",
     "PREDICTION",
     "TRACKING",
     "TRAINING",
