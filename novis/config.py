@@ -45,7 +45,7 @@ def load(model_file: Path | str, overrides: Mapping[str, Any] | None = None) -> 
         config = Config.fromfile(str(model_file), lazy_import=False)
     except FileNotFoundError as error:
         raise InputError(f"{model_file}: no such model configuration") from error
-    except (SyntaxError, OSError, ValueError, KeyError, NameError, ImportError) as error:
+    except (SyntaxError, OSError, ValueError, TypeError, KeyError, NameError, ImportError) as error:
         raise InputError(f"{model_file}: is no mmengine configuration: {error}") from error
     resolved = config.to_dict()
     for key, value in (overrides or {}).items():

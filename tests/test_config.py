@@ -43,8 +43,10 @@ def test_a_missing_file_is_named(tmp_path):
         config.load(tmp_path / "none.py")
 
 
-def test_a_broken_file_is_named(tmp_path):
-    (tmp_path / "broken.py").write_text("model = dict(")
+@pytest.mark.parametrize("text", ["model = dict(", "_base_ = ['base.py']\nmodel = dict(a=dict(b=1))"])
+def test_a_broken_file_is_named(tmp_path, text):
+    (tmp_path / "base.py").write_text("model = dict(a=None)")
+    (tmp_path / "broken.py").write_text(text)
     with pytest.raises(InputError, match=r"broken\.py: is no mmengine configuration"):
         config.load(tmp_path / "broken.py")
 

@@ -14,8 +14,8 @@ model = dict(
     pixel_decoder=dict(dim=64, mask_dim=64, num_layers=2, feedforward_dim=128),
     instance_decoder=dict(
         num_classes=6,
-        num_queries=16,
-        num_layers=3,
+        num_queries=12,
+        num_layers=6,
         dim=64,
         mask_dim=64,
         feedforward_dim=256,
