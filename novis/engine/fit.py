@@ -1,6 +1,5 @@
 """Fitting a network: a configuration and any source of clips become a checkpoint."""
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from novis.engine.checkpoints import initialise, write_checkpoint
 from novis.engine.hooks import GradientHook, ResumeHook, ValidationHook, bare
+from novis.engine.lock import Lock
 from novis.engine.loop import IterationSampler, ReportingDataset
 from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
 from novis.engine.ranks import parallel
@@ -60,8 +60,21 @@ def fit(
     """
     work = work or output.parent / "work"
     work.mkdir(parents=True, exist_ok=True)
-    with _alone(work):
-        _fit(config, categories, dataset, schedule, output, init, work, workers, validate, half, sources)
+    with _alone(work) as confirm:
+        _fit(
+            config,
+            categories,
+            dataset,
+            schedule,
+            output,
+            init,
+            work,
+            workers,
+            validate,
+            half,
+            sources,
+            confirm,
+        )
 
 
 def _fit(
@@ -76,6 +89,7 @@ def _fit(
     validate: Validate | None,
     half: bool,
     sources: Sequence[Path],
+    confirm: Callable[[], None],
 ) -> None:
     config.model.instance_decoder.num_classes = len(categories)
     provenance = {
@@ -95,6 +109,7 @@ def _fit(
         config.training.save_interval,
         config.training.save_minutes,
         json.dumps({key: value for key, value in provenance.items() if key != "code"}, sort_keys=True),
+        confirm,
     )
     loader = _loader(config, dataset, schedule, workers)
     runner = _runner(config, parallel(model), loader, work, resume, validate)
@@ -111,24 +126,19 @@ def _fit(
         weights = bare(runner.model).state_dict()
         if half:
             weights = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
+        confirm()
         write_checkpoint(output, {"state_dict": weights, "meta": meta})
         write_json(output.with_name("training.json"), meta | {"sha256": sha256(output)}, indent=2)
 
 
 @contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Hold the work folder: two trainings must not write one state. A killed process lets go."""
+def _alone(work: Path) -> Iterator[Callable[[], None]]:
+    """Hold the work folder: two trainings must not write one state. Yields what is asked before a write."""
     if dist.is_main_process():
-        with (work / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"{work}: another process trains in this folder; wait for it or end it"
-                ) from error
-            yield
+        with Lock(work) as lock:
+            yield lock.confirm
     else:
-        yield
+        yield lambda: None
 
 
 def use_threads(threads: int | None) -> None:

@@ -41,15 +41,24 @@ class ResumeHook(Hook):
         interval: iterations between saves.
         minutes: or as many minutes, whichever comes first.
         identity: what the state belongs to; a state of another run is refused.
+        confirm: asked before a save; raises where this process must not write any more.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self, path: Path, interval: int, minutes: float, identity: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        interval: int,
+        minutes: float,
+        identity: str,
+        confirm: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
         self.interval = interval
         self.minutes = minutes
         self.identity = identity
+        self.confirm = confirm
         self.seconds = 0.0
         self._saved_at = self._started_at = time.monotonic()
         self._stop = False
@@ -81,6 +90,7 @@ class ResumeHook(Hook):
     def _save(self, runner: Runner, finished: int) -> None:
         self._saved_at = time.monotonic()
         if dist.is_main_process():
+            self.confirm()
             write_checkpoint(
                 self.path,
                 {

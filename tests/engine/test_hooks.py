@@ -97,6 +97,18 @@ def test_state_is_saved_when_time_is_up(tmp_path):
 
 
 @pytest.mark.usefixtures("handlers")
+def test_who_must_not_write_does_not(tmp_path):
+    def refuse():
+        raise InputError("taken over")
+
+    hook = ResumeHook(tmp_path / "state.pth", 1, 60.0, "run", refuse)
+    hook.before_train(Runner())
+    with pytest.raises(InputError, match="taken over"):
+        hook.after_train_iter(Runner(), 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_saves_and_stops_with_try_again_later(tmp_path, number):
     hook = saving(tmp_path, interval=1000)
