@@ -1,8 +1,9 @@
 """Time and memory of reading and splitting annotation files of the official sizes.
 
 ``python tests/benchmarks/bench_annotations.py FOLDER`` generates two files there (OVIS:
-compressed runs, YouTube-VIS 2021: integer lists), reads each in a process of its own, divides
-it into two folds, and prints seconds and peak memory.
+compressed runs and occlusion labels, YouTube-VIS 2021: integer lists; rare and frequent
+categories), reads each in a process of its own, divides it into two folds, holds out one video
+in 7, and prints seconds, peak memory, and what the parts hold.
 """
 
 import json
@@ -16,8 +17,9 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from novis.data.annotations import read_annotations
-from novis.data.splits import split_videos
+from novis.data.annotations import OCCLUSION_LABELS, read_annotations
+from novis.data.balancing import balance_table
+from novis.data.splits import held_out_videos, split_videos
 
 # Videos, instances, masks, categories, frame size, integer lists.
 OFFICIAL = {
@@ -60,16 +62,23 @@ def generate(path, num_videos, num_instances, num_masks, num_categories, size, i
         }
         for i, frames in enumerate(rng.integers(length // 2, 2 * length - length // 2, num_videos))
     ]
+    # The most frequent category has some fifty times the instances of the rarest.
+    shares = 1 / np.arange(2, num_categories + 2) ** 1.5
     annotations = []
     for number in range(num_instances):
         video = videos[number % num_videos]
         shown = rng.random(video["length"]) < 0.87
+        severity = rng.dirichlet([1, 0.6, 0.3])
+        labels = rng.choice(OCCLUSION_LABELS, video["length"], p=severity)
         annotations.append(
             {
                 "id": number + 1,
                 "video_id": video["id"],
-                "category_id": int(rng.integers(num_categories)) + 1,
+                "category_id": int(rng.choice(num_categories, p=shares / shares.sum())) + 1,
                 "segmentations": [drawn[rng.integers(NUM_OUTLINES)] if here else None for here in shown],
+                "occlusion": None
+                if integers
+                else [str(label) if here else None for label, here in zip(labels, shown, strict=True)],
             }
         )
     categories = [{"id": i + 1, "name": f"category {i + 1}"} for i in range(num_categories)]
@@ -81,8 +90,9 @@ def measure(path):
     start = time.process_time()
     annotations = read_annotations(path)
     read = time.process_time()
-    split_videos(annotations, 2, 0)
+    folds = split_videos(annotations, 2, 0)
     done = time.process_time()
+    held_out = held_out_videos(annotations, 7, 0)
     num_masks = sum(rle is not None for i in annotations.instances for rle in i.segmentations)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
@@ -90,17 +100,25 @@ def measure(path):
         f"{len(annotations.instances)} instances, {num_masks} masks: read in {read - start:.1f} s, "
         f"split in {done - read:.1f} s, peak memory {peak:.0f} MB"
     )
+    print(balance_table(annotations, dict(zip(("fold 0", "fold 1"), folds, strict=True))))
+    print(balance_table(annotations, dict(zip(("train", "valid"), held_out, strict=True))))
 
 
 def main(folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, numbers in OFFICIAL.items():
+    for name in OFFICIAL:
         path = folder / f"{name}.json"
+        # Each in a process of its own: a child's peak memory begins with its parent's.
         if not path.exists():
-            generate(path, *numbers)
+            subprocess.run([sys.executable, __file__, "--generate", str(path)], check=True)
         subprocess.run([sys.executable, __file__, "--read", str(path)], check=True)
 
 
 if __name__ == "__main__":
-    measure(Path(sys.argv[2])) if sys.argv[1] == "--read" else main(sys.argv[1])
+    if sys.argv[1] == "--read":
+        measure(Path(sys.argv[2]))
+    elif sys.argv[1] == "--generate":
+        generate(Path(sys.argv[2]), *OFFICIAL[Path(sys.argv[2]).stem])
+    else:
+        main(sys.argv[1])

@@ -91,8 +91,10 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
             _write_all(archive, unpacked, limits)
             _settle(unpacked, folder)
     except _DAMAGE as error:
+        # tarfile tells on further lines what it took the file for in vain.
+        reason = str(error).partition(":\n")[0]
         raise InputError(
-            f"{archive}: is a damaged archive, or none ({error}); delete it and get it again"
+            f"{archive}: is a damaged archive, or none ({reason}); delete it and get it again"
         ) from error
     except OSError as error:
         raise InputError(
