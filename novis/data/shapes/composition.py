@@ -168,7 +168,7 @@ def _draw_actors(
     occluders: tuple[Fixture, ...],
 ) -> tuple[Actor, ...]:
     least, most = settings.num_instances
-    count = int(rng.integers(least, most + 1))
+    count = int(rng.integers(least, most + 1, settings.sparseness).min())
     looks = _draw_looks(settings, rng, count)
     meetings = _draw_meetings(settings, rng, count, duration)
 

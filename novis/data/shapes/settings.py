@@ -20,6 +20,8 @@ class ShapesSettings:
         frame_step: units of motion time from one frame to the next; 2 drops every other frame.
         num_categories: the first so many of the eight silhouettes are in use.
         num_instances: least and most instances of a video, both included.
+        sparseness: the number of instances is the least of so many uniform draws; with 1 all
+            numbers are equally frequent, with more the small ones are.
         object_size: least and most diameter of an instance, in frame heights.
         speed: mean speed of an instance, in frame widths per unit of motion time.
         unevenness: share of an instance's legs that accelerate, brake, swing or stop and go
@@ -48,6 +50,7 @@ class ShapesSettings:
     frame_step: float = 1.0
     num_categories: int = 6
     num_instances: tuple[int, int] = (2, 6)
+    sparseness: int = 1
     object_size: tuple[float, float] = (0.28, 0.52)
     speed: float = 0.055
     unevenness: float = 0.5
@@ -95,6 +98,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("frame_step", 0.05, 20),
     ("num_categories", 1, MAX_CATEGORIES),
     ("num_instances", 1, 50),
+    ("sparseness", 1, 10),
     ("object_size", 0.05, 1),
     ("speed", 0, 1),
     ("unevenness", 0, 1),

@@ -15,6 +15,7 @@ OTHER_VALUES = {
     "frame_step": 1.5,
     "num_categories": 2,
     "num_instances": (5, 5),
+    "sparseness": 4,
     "object_size": (0.6, 0.7),
     "speed": 0.1,
     "unevenness": 0.0,
