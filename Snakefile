@@ -28,6 +28,7 @@ include: "workflow/rules/predict.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/speed.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/cluster.smk"
 
 
 localrules:

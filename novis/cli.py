@@ -12,6 +12,7 @@ import importlib
 import inspect
 import json
 import logging
+import os
 import re
 import signal
 import sys
@@ -20,6 +21,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from novis.cluster import requeue
 from novis.errors import InputError
 
 # verb: (module, function, what it does)
@@ -86,6 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except SystemExit as ending:
+        # A stage that was told to stop, and has saved its work.
+        if ending.code == os.EX_TEMPFAIL:
+            requeue.again()
+        raise
     return 0
 
 

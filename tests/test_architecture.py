@@ -23,7 +23,7 @@ FLOORS = {
         "ground_truth",
         "config",
     ),
-    1: ("model", "data", "storage"),
+    1: ("model", "data", "storage", "cluster"),
     2: ("tracking", "evaluation", "planning"),
     3: ("engine", "reporting", "visualisation"),
     4: ("cli", "run"),
@@ -85,11 +85,12 @@ def test_the_network_knows_nothing_of_files(module):
     assert not imported(source(module)) & forbidden
 
 
-def test_the_workflow_needs_only_the_experiment():
+def test_the_workflow_needs_only_the_experiment_and_the_cluster():
     for path in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]:
         for line in path.read_text().splitlines():
             if "novis" in line and line.strip().startswith(("import ", "from ")):
-                assert line.strip() == "from novis import experiment", f"{path}: {line}"
+                known = line.strip() == "from novis import experiment" or "from novis.cluster import" in line
+                assert known, f"{path}: {line}"
 
 
 def test_the_experiment_needs_only_the_standard_library():
@@ -97,6 +98,13 @@ def test_the_experiment_needs_only_the_standard_library():
         for other in imported(source(name)):
             top = other.split(".")[0]
             assert top == "novis" or top in sys.stdlib_module_names, f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if room(m) == "cluster"])
+def test_the_cluster_needs_only_the_standard_library_and_yaml(module):
+    for name in import_closure(module):
+        tops = {other.split(".")[0] for other in imported(source(name))}
+        assert tops <= sys.stdlib_module_names | {"novis", "yaml"}, f"{module} reaches {name}"
 
 
 def test_every_module_has_its_test_file():

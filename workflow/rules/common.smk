@@ -7,6 +7,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from novis import experiment
+from novis.cluster import frozen
+
+if not workflow.is_main_process:
+    # A job runs what it was submitted for, whatever has been edited since.
+    frozen.thaw(config)
 
 # `--config pretrain=true` gives a string.
 config["pretrain"] = str(config.get("pretrain", False)).lower() == "true"
@@ -115,6 +120,23 @@ def settings(pairs):
         shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
         for key, value in pairs.items()
     )
+
+
+def code_of(stage):
+    """The fingerprint of a cheap stage's code, as a parameter: edited code makes its outputs again."""
+
+    def fingerprint(wildcards):
+        try:
+            return frozen.code_of(stage, job=not workflow.is_main_process)
+        except experiment.InputError as error:
+            raise WorkflowError(str(error))
+
+    return fingerprint
+
+
+def growing(mem_mb):
+    """Memory in MB that doubles with every new attempt of a job."""
+    return lambda wildcards, attempt: mem_mb * 2 ** (attempt - 1)
 
 
 def training_of(wildcards):

@@ -18,7 +18,7 @@ for name in generated():
         log:
             f"{LOGS}/data/{name}.log",
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
             runtime=60,
         params:
             version=experiment.VERSIONS["shapes"],
@@ -106,19 +106,25 @@ def brought():
     return {file: found for file, found in brought.items() if file not in made}
 
 
-for file, (name, found) in brought().items():
+def not_found(found):
+    """What to say of a set of videos that is not there."""
+    looked_for = ", ".join(below_data_root(found["annotations"]))
+    return f"data set not found; looked for {looked_for}. {found['source']}"
+
+
+NOT_FOUND = {f"find_{name}": not_found(found) for name, found in brought().values()}
+
+
+for file, (name, _) in brought().items():
 
     rule:
-        # Say what was looked for, and where to get it.
+        # Its file is looked for before the first job, by name; see by_hand().
         name:
             f"find_{name}"
         output:
             file,
         localrule: True
         params:
-            looked_for=", ".join(below_data_root(found["annotations"])),
-            advice=found["source"],
+            message=NOT_FOUND[f"find_{name}"],
         run:
-            raise WorkflowError(
-                f"data set not found; looked for {params.looked_for}. {params.advice}"
-            )
+            raise WorkflowError(params.message)

@@ -67,6 +67,36 @@ for group, names in PUBLIC.items():
                     "novis download --name {params.name} --root {params.root} {params.terms} 2>&1 | tee {log} >&2"
 
 
+def unaccepted(name):
+    """What to say of a download whose terms are not accepted, where it is not here yet; else nothing."""
+    source = PUBLIC["data"].get(name, {})
+    file = Path(ROOTS["data"]) / source.get("path", "")
+    accepted = str(config["accept_terms"]).lower() == "true"
+    if accepted or not source.get("terms") or file.is_file():
+        return None
+    return f"  * {name} ({source['what']}): {source['terms']}; by hand: {file}"
+
+
+def by_hand(rules):
+    """What the user must bring or allow before the rules can run, all at once."""
+    names = sorted(set(rules))
+    absent = [NOT_FOUND[name] for name in names if name in NOT_FOUND]
+    terms = [
+        line
+        for name in names
+        if name.startswith("download_")
+        and (line := unaccepted(name.removeprefix("download_")))
+    ]
+    if terms:
+        absent += [
+            "these data come with terms that only you can accept. Read them at the pages below, and register "
+            "where a page asks for it. Then run again with --config accept_terms=true, or fetch the files by "
+            "hand, put them where the list says, and run again:",
+            *terms,
+        ]
+    return absent
+
+
 def converted():
     """What is converted from public weights: (rule, model file, public weights, checkpoint)."""
     for name, model in config["models"].items():
@@ -90,7 +120,7 @@ for name, model_file, official, checkpoint in converted():
         log:
             f"{LOGS}/convert/{name}.log",
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
             runtime=30,
         params:
             model=model_file,

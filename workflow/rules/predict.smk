@@ -50,13 +50,13 @@ rule features:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=480,
     params:
         version=experiment.VERSIONS["predict"],
         frames=test_frames,
     shell:
-        "novis features --checkpoint {input.checkpoint} --annotations {input.annotations} "
+        "exec novis features --checkpoint {input.checkpoint} --annotations {input.annotations} "
         "--frames {params.frames} --videos {input.videos} --min-size {wildcards.min_size} "
         "--threads {threads} --output {output} 2> {log}"
 
@@ -88,7 +88,7 @@ rule predict:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=480,
     params:
         version=experiment.VERSIONS["predict"],
@@ -99,7 +99,7 @@ rule predict:
         overlap=overlap_options,
         shard=shard_option,
     shell:
-        "novis predict --checkpoint {input.checkpoint} --annotations {input.annotations} "
+        "exec novis predict --checkpoint {input.checkpoint} --annotations {input.annotations} "
         "--frames {params.frames} --videos {input.videos} --clip-length {wildcards.clip_length} "
         "{params.features} {params.overlap} --starts {wildcards.starts} --min-size {wildcards.min_size} --threads {threads} "
         "{params.shard} --output {output} 2> {log}"

@@ -199,10 +199,10 @@ rule overlays:
     log:
         f"{LOGS}/overlays/{experiment.TRACKING}.log",
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=10,
     params:
-        code=experiment.stage_code("overlays"),
+        code=code_of("overlays"),
         frames=test_frames,
     shell:
         "novis overlays --results {input.results} --annotations {input.annotations} "
@@ -245,10 +245,10 @@ rule report:
     log:
         f"{LOGS}/report/{config['name']}.log",
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
-        code=experiment.stage_code("report"),
+        code=code_of("report"),
         folder=REPORT,
     shell:
         "novis report --studies {input.studies} --overlays {input.overlays} --output {params.folder} 2> {log}"
@@ -270,10 +270,10 @@ for name in STUDIES:
         log:
             f"{LOGS}/report/{config['name']}-{name}.log",
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
             runtime=30,
         params:
-            code=experiment.stage_code("report"),
+            code=code_of("report"),
             folder=f"{REPORT}/{name}",
         shell:
             "novis report --studies {input.studies} --output {params.folder} 2> {log}"

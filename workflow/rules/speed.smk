@@ -14,7 +14,7 @@ rule speed:
     threads: lambda w: workflow.cores or 4
     resources:
         gpu=1,
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=60,
     params:
         version=experiment.VERSIONS["predict"],

@@ -28,10 +28,10 @@ rule track:
         f"{BENCHMARKS}/track/{experiment.TRACKING}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
-        code=experiment.stage_code("track"),
+        code=code_of("track"),
         tracker=lambda w: settings(config["trackers"][w.tracker]),
         truth=lambda w, input: (
             f"--annotations {input.annotations}" if input.annotations else ""
@@ -57,10 +57,10 @@ rule evaluate:
     benchmark:
         f"{BENCHMARKS}/evaluate/{experiment.TRACKING}.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
-        code=experiment.stage_code("evaluate"),
+        code=code_of("evaluate"),
         # Clips that were not linked are no tracks: they are scored frame by frame.
         frames=lambda w: (
             "--per-frame"
@@ -87,9 +87,9 @@ rule submit:
         # A server knows the videos, not sequences cut from them.
         sequences="",
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
-        code=experiment.stage_code("submit"),
+        code=code_of("submit"),
     shell:
         "novis submit --results {input.results} --annotations {input.annotations} --output {output} 2> {log}"

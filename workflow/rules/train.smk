@@ -80,7 +80,7 @@ rule train:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=1440,
     params:
         version=experiment.VERSIONS["train"],
@@ -90,7 +90,7 @@ rule train:
         # Not an output: the state of an interrupted training must survive a failed job.
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
-        "novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
+        "exec novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
         "--videos {input.train} --validation-videos {input.valid} {params.init} {params.images} "
         "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
 
@@ -149,7 +149,7 @@ rule pretrain_images:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=32000,
+        mem_mb=growing(32000),
         runtime=1440,
     params:
         version=experiment.VERSIONS["train"],
@@ -177,7 +177,7 @@ rule pretrain:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=720,
     params:
         version=experiment.VERSIONS["train"],
@@ -187,5 +187,5 @@ rule pretrain:
         ),
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
-        "novis pretrain --config {input} --seed {params.seed} --settings {params.settings} "
+        "exec novis pretrain --config {input} --seed {params.seed} --settings {params.settings} "
         "--half --work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"

@@ -1,0 +1,70 @@
+"""Faults on a real Slurm: what is lost; the weights at the end are those of an uninterrupted training."""
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+
+def same(weights, others):
+    return weights.keys() == others.keys() and all(
+        torch.equal(weights[name], others[name]) for name in weights
+    )
+
+
+def test_time_limit_and_preemption_lose_nothing(training, slurm, uninterrupted):
+    job = training.training_job()
+    training.wait_for_iteration(3)
+    # Slurm warns a job before the end of its time; so short a time is over at once.
+    slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+    slurm.wait_for(lambda: training.jobs()[job].restarts == 1, 90)
+    reached = training.saved_iteration
+    assert reached >= 3
+    slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=6")
+    training.wait_for_iteration(reached + 3)
+    assert training.resumed == reached, "not one iteration was lost to the time limit"
+    urgent = [
+        slurm.query(
+            "sbatch", "--parsable", "-p", "urgent", "--exclusive", "--wrap=sleep 2", "-o", "/dev/null"
+        )
+        for _ in range(2)
+    ]
+    slurm.wait_for(lambda: training.jobs()[job].restarts >= 2, 90)
+    reached = training.saved_iteration
+    assert training.wait() == 0, training.said
+    assert training.resumed == reached, "nor to the preemption"
+    assert same(training.weights, uninterrupted)
+    assert len(urgent) == 2
+
+
+def test_a_killed_run_is_taken_over_without_two_writers_or_lost_work(training, slurm, uninterrupted):
+    first = training.training_job()
+    training.wait_for_iteration(3)
+    training.kill()
+    assert training.jobs("running"), "the job lives on"
+    training.start()
+    second = training.training_job()
+    assert second != first
+    assert training.jobs()[first].state == "CANCELLED"
+    assert f"{first} running rule_train" in training.said
+    reached = training.saved_iteration
+    assert training.wait() == 0, training.said
+    assert training.resumed == reached >= 3
+    assert same(training.weights, uninterrupted)
+
+
+def test_a_lost_node_costs_at_most_the_iterations_since_the_last_save(training, slurm, uninterrupted):
+    job = training.training_job()
+    node = training.jobs()[job].node
+    training.wait_for_iteration(13)
+    slurm.kill_node(node)
+    reached, saved = training.iteration, training.saved_iteration
+    try:
+        assert training.wait() == 0, training.said
+        assert training.jobs()[job].restarts == 1
+        assert training.jobs()[job].node != node
+    finally:
+        slurm.start_node(node)
+    assert training.resumed == saved == 10
+    assert reached - saved < 10
+    assert same(training.weights, uninterrupted)

@@ -1,0 +1,46 @@
+# What a run does before its first job. On a cluster it is alone in its checkout, ends what a
+# killed run left, and refuses requests that the cluster would never serve.
+
+from novis.cluster import frozen, preflight, requeue, run, slurm
+
+STATE = Path(".snakemake/novis")
+
+
+def requests():
+    """What the planned jobs ask of the cluster; those of a group ask together."""
+    planned = set(workflow.dag.needrun_jobs())
+    return [
+        preflight.Request.of(job.name, job.threads, dict(job.resources.items()))
+        for job in workflow.dag.get_jobs_or_groups()
+        if not job.is_local
+        and planned.intersection(job.jobs if job.is_group() else [job])
+    ]
+
+
+def check_cluster():
+    """Everything that Slurm would refuse, or accept and never run."""
+    cluster = slurm.describe()
+    settings = workflow.executor_settings
+    preflight.check_polling(
+        cluster, settings.status_command, settings.init_seconds_before_status_checks
+    )
+    preflight.check(requests(), cluster)
+
+
+def begin():
+    run.claim(STATE, alone=not workflow.local_exec)
+    if absent := by_hand(job.rule.name for job in workflow.dag.needrun_jobs()):
+        raise experiment.InputError("\n".join(absent))
+    if workflow.executor_plugin.name == "slurm":
+        check_cluster()
+        run.take_over(Path.cwd(), logger.info)
+        run.outlive_terminal(Path(LOGS) / "slurm" / "after_hangup.log")
+        requeue.allow()
+    frozen.freeze(config, STATE)
+
+
+onstart:
+    try:
+        begin()
+    except experiment.InputError as error:
+        raise WorkflowError(str(error))
