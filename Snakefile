@@ -1,6 +1,8 @@
 # The whole reproduction. The default configuration is the paper's; the small ones are
 # chosen with --configfile config/shapes.yaml or config/tiny.yaml.
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -18,6 +20,11 @@ if "extends" in config:
 if "studies" not in config:
 
     configfile: "config/config.yaml"
+
+
+if image := os.environ.get("NOVIS_CONTAINER"):
+
+    container: image
 
 
 include: "workflow/rules/common.smk"

@@ -21,7 +21,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from novis.cluster import requeue
+from novis.cluster import devices, requeue
 from novis.errors import InputError
 
 # verb: (module, function, what it does)
@@ -63,6 +63,9 @@ COMMANDS = {
     "compile": ("novis.reporting.tables", "compile_pdf", "compile a LaTeX table to PDF"),
 }
 
+# These want a GPU: one of their own where a run shares several among its jobs.
+ON_A_GPU = ("train", "pretrain", "pretrain-images", "features", "predict", "speed")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``novis VERB ...``; return the exit status (2 for bad input, without a traceback)."""
@@ -82,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(_parser(verb, function).parse_args(rest))
     positional = [options.pop(name) for name in _by_position(function)]
     try:
+        if verb in ON_A_GPU:
+            devices.take()
         function(*positional, **{key: value for key, value in options.items() if value is not None})
     except InputError as error:
         print(f"novis {verb}: {error}", file=sys.stderr)

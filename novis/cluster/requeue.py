@@ -23,7 +23,8 @@ def again() -> bool:
     Slurm's account: it is left alone.
     """
     job = os.environ.get("SLURM_JOB_ID")
-    if not job or _VARIABLE not in os.environ or slurm.state_of(job) != "RUNNING":
+    first_rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+    if not job or not first_rank or _VARIABLE not in os.environ or slurm.state_of(job) != "RUNNING":
         return False
     try:
         slurm.ask("scontrol", "requeue", job)

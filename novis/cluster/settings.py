@@ -13,8 +13,15 @@ from novis.errors import InputError
 from novis.experiment import nearest
 
 # The rules that want a GPU, and the entry of ``hours`` that bounds each.
-GPU_RULES = {"train": "train", "pretrain": "train", "predict": "predict", "features": "predict"}
-# The seconds before its time limit at which a job is told, so that it can save and go on in the next job.
+GPU_RULES = {
+    "train": "train",
+    "pretrain": "train",
+    "pretrain_images": "train",
+    "features": "predict",
+    "predict": "predict",
+    "speed": "predict",
+}
+# The seconds before its time limit at which a training is told, so that it can save and go on in the next job.
 WARNING_SECONDS = 120
 
 
@@ -62,10 +69,9 @@ class Settings:
         blocks = {}
         for rule, entry in GPU_RULES.items():
             minutes = max(1, round(60 * self.hours[entry]))
-            block: dict[str, Any] = {
-                "runtime": minutes,
-                "slurm_extra": _quoted(f"--signal=TERM@{min(WARNING_SECONDS, 15 * minutes)}"),
-            }
+            block: dict[str, Any] = {"runtime": minutes}
+            if entry == "train":
+                block["slurm_extra"] = _quoted(f"--signal=TERM@{min(WARNING_SECONDS, 15 * minutes)}")
             if self.partitions.get("gpu") is not None:
                 block["slurm_partition"] = _quoted(self.partitions["gpu"])
             if self.gpu_type is not None:
@@ -77,7 +83,7 @@ class Settings:
     @property
     def threads(self) -> dict[str, int]:
         """CPU cores of the jobs that use several."""
-        return dict.fromkeys((*GPU_RULES, "track", "speed"), self.cpus_per_job)
+        return dict.fromkeys((*GPU_RULES, "track"), self.cpus_per_job)
 
     @property
     def precommand(self) -> str | None:

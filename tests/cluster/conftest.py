@@ -55,7 +55,7 @@ def prepared(tmp_path_factory):
         "hours": {"train": 0.1, "predict": 0.1},
     }
     (checkout.folder / "slurm" / "cluster.yaml").write_text(yaml.safe_dump(settings))
-    checkout.snakemake("-c1", "--until", "split", "configure", "--", f"{TRAINING}/checkpoint.pth", *LONG)
+    checkout.snakemake(*LONG, "-c1", "--until", "split", "configure", "--", f"{TRAINING}/checkpoint.pth")
     return checkout
 
 

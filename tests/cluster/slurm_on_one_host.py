@@ -61,8 +61,10 @@ KillWait=10
 MinJobAge={min_job_age}
 MpiDefault=none
 SlurmdParameters=config_overrides
-NodeName=n[1-3] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[{first_node}-{last_node}] \
-CPUs=4 Boards=1 SocketsPerBoard=1 CoresPerSocket=4 ThreadsPerCore=1 RealMemory=20000 Gres=gpu:2
+NodeName=DEFAULT CPUs=4 Boards=1 SocketsPerBoard=1 CoresPerSocket=4 ThreadsPerCore=1 RealMemory=20000
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={port_n1} Gres=gpu:2
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={port_n2} Gres=gpu:2
+NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={port_n3}
 PartitionName=gpu Nodes=n[1-2] Default=YES DefaultTime=5 MaxTime=10 DefMemPerCPU=100 PriorityTier=1 \
 GraceTime=60
 PartitionName=cpu Nodes=n3 MaxTime=120 DefMemPerCPU=100
@@ -107,17 +109,9 @@ class Cluster:
         for part in ("run", "log", "state", *(f"spool/{node}" for node in NODES)):
             (root / part).mkdir(parents=True)
         (root / "log").chmod(0o700)
-        port, port_nodes, first_node = _free_ports(), _free_ports(), _free_ports(len(NODES))
-        (root / "slurm.conf").write_text(
-            _CONFIGURATION.format(
-                root=root,
-                port=port,
-                port_nodes=port_nodes,
-                first_node=first_node,
-                last_node=first_node + len(NODES) - 1,
-                min_job_age=min_job_age,
-            )
-        )
+        names = ("port", "port_nodes", *(f"port_{node}" for node in NODES))
+        ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        (root / "slurm.conf").write_text(_CONFIGURATION.format(root=root, min_job_age=min_job_age, **ports))
         (root / "gres.conf").write_text(_DEVICES)
 
     def start(self) -> None:
@@ -215,17 +209,15 @@ class Cluster:
         assert code == 0, f"{words[0]}: {log.read_text()}"
 
 
-def _free_ports(number: int = 1) -> int:
-    """The first of as many free ports in a row."""
-    while True:
-        first = 20000 + secrets.randbelow(20000)
-        try:
-            for port in range(first, first + number):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
+def _free_ports(number: int) -> list[int]:
+    """As many different ports that nobody listens on."""
+    probes = [socket.socket() for _ in range(number)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
 
 
 def _end(pid_file: Path, number: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.paths import ROOT
 
-PARTS = ("Snakefile", "workflow", "config", "slurm", "novis")
+PARTS = ("Snakefile", "workflow", "config", "slurm", "local", "novis")
 
 
 class Checkout:

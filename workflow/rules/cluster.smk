@@ -1,7 +1,7 @@
 # What a run does before its first job. On a cluster it is alone in its checkout, ends what a
 # killed run left, and refuses requests that the cluster would never serve.
 
-from novis.cluster import frozen, preflight, requeue, run, slurm
+from novis.cluster import devices, ending, frozen, preflight, requeue, run, slurm
 
 STATE = Path(".snakemake/novis")
 
@@ -36,6 +36,8 @@ def begin():
         run.take_over(Path.cwd(), logger.info)
         run.outlive_terminal(Path(LOGS) / "slurm" / "after_hangup.log")
         requeue.allow()
+    if workflow.local_exec:
+        devices.share(STATE)
     frozen.freeze(config, STATE)
 
 
@@ -44,3 +46,49 @@ onstart:
         begin()
     except experiment.InputError as error:
         raise WorkflowError(str(error))
+
+
+def title(job):
+    """A job's rule and wildcards."""
+    return f"{job.rule.name} ({', '.join(f'{key}={value}' for key, value in job.wildcards_dict.items())})"
+
+
+def failures():
+    """Every failed job once more, with its own message."""
+    failed = [
+        one
+        for job in workflow.scheduler.failed
+        for one in (job.jobs if job.is_group() else [job])
+    ]
+    for job in failed:
+        folder = (
+            Path(LOGS)
+            / "slurm"
+            / f"rule_{job.rule.name}"
+            / "_".join(job.wildcards_dict.values())
+        )
+        yield ending.failure(title(job), map(Path, job.log), list(folder.glob("*.log")))
+
+
+def used():
+    """What the jobs of this run asked for and used."""
+    return ending.efficiency(
+        ending.Finished(
+            job.rule.name,
+            Path(job.benchmark),
+            job.resources.get("runtime") or 0,
+            job.resources.get("mem_mb") or 0,
+            job.threads,
+        )
+        for job in workflow.dag.needrun_jobs(exclude_finished=False)
+        if job.benchmark and workflow.dag.finished(job)
+    )
+
+
+onsuccess:
+    logger.info(used())
+
+
+onerror:
+    logger.info(used())
+    logger.error("\n\n".join(["Failed jobs:", *failures()]))
