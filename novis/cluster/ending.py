@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # What Slurm says in a job's own log when it ends one.
-_SLURM_SAYS = re.compile(r"(?:slurmstepd|srun|slurmd): error: (.*)")
+_SLURM_SAYS = re.compile(r"(?:slurmstepd|srun|slurmd)(?:-\S+)?: error: (.*)")
 _SHOWN = 3
 # Of Snakemake's benchmark files: seconds, MB, seconds.
 _COLUMNS = ("s", "max_rss", "cpu_time")

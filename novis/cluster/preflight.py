@@ -4,8 +4,10 @@ Slurm accepts some requests that it can never serve (a time limit above the part
 refuses others one job at a time, hours into a run. Here every mistake is told at once.
 """
 
+import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +20,8 @@ from novis.experiment import nearest
 SETTINGS = "slurm/cluster.yaml"
 # Seconds that the executor waits at most before it asks for its jobs again.
 _LONGEST_PAUSE = 180
+# Set by a run for its jobs: MB that a node has.
+_MEMORY = "NOVIS_MEMORY_CAP"
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,21 @@ def check_polling(cluster: Cluster, status_command: str, seconds: int) -> None:
             f"this Slurm keeps no accounts and forgets jobs {cluster.min_job_age} s after their end "
             f"(MinJobAge): the run would miss their end. It needs {needed} s; Slurm's default is 300"
         )
+
+
+def cap_memory(requests: Iterable[Request], cluster: Cluster) -> None:
+    """Let no job's memory grow beyond the largest node, of the scantiest partition that is asked for."""
+    partitions = [_find_partition(request, cluster) for request in requests]
+    names = {partition.name for partition in partitions if isinstance(partition, Partition)}
+    largest = [max(node.memory for node in cluster.nodes if name in node.partitions) for name in names]
+    if largest:
+        os.environ[_MEMORY] = str(min(largest))
+
+
+def grown(memory: int, attempt: int) -> int:
+    """Memory in MB that doubles with every new attempt of a job, up to the cap."""
+    most = max(memory, int(os.environ.get(_MEMORY, sys.maxsize)))
+    return min(memory * 2 ** (attempt - 1), most)
 
 
 def objections(request: Request, cluster: Cluster) -> Iterator[str]:

@@ -134,9 +134,10 @@ def for_profile(path: Path | str) -> Settings:
     """The settings, for the template of a Snakemake profile.
 
     A wrong file ends the program with its message alone: the template would wrap an exception in
-    all options of Snakemake. The container becomes an environment variable, as a profile cannot
-    hand the workflow a value of its own.
+    all options of Snakemake. What a profile cannot hand on becomes environment variables: the
+    container, and a folder inside the checkout for what programs keep between runs.
     """
+    os.environ["XDG_CACHE_HOME"] = str(Path(".snakemake/cache").resolve())
     try:
         settings = read(path)
     except InputError as error:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
@@ -75,6 +76,11 @@ class ClusterRun:
         mine = {int(line.split("|")[0]) for line in lines if line.split("|")[1] == str(self.folder)}
         return {job: state for job, state in self.slurm.jobs(states).items() if job in mine}
 
+    def minutes(self, job):
+        """How long a job has run, in whole minutes."""
+        minutes = self.slurm.query("squeue", "-h", "-j", str(job), "-o", "%M").strip().split(":")[-2]
+        return int(minutes)
+
     def training_job(self, **wanted):
         """The number of the job that trains, as soon as it runs."""
         found = []
@@ -95,6 +101,18 @@ class ClusterRun:
         """Wait until the training has finished that many iterations."""
         self.slurm.wait_for(lambda: self.iteration >= iteration or self.process.poll() is not None, 180)
         assert self.process.poll() is None, self.said
+
+    def hold(self):
+        """Freeze the training where it is, however fast the machine; a signal of Slurm thaws it."""
+        for pid in self._trainers():
+            os.kill(pid, signal.SIGSTOP)
+
+    def _trainers(self):
+        return [
+            int(process.name)
+            for process in Path("/proc").glob("[0-9]*")
+            if _is_training(process) and (process / "cwd").resolve() == self.folder
+        ]
 
     @property
     def iteration(self):
@@ -120,3 +138,11 @@ class ClusterRun:
     def weights(self):
         """The final weights."""
         return torch.load(self.folder / TARGET, weights_only=True)["state_dict"]
+
+
+def _is_training(process):
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[1:3] == [f"{Path(sys.executable).parent}/novis".encode(), b"train"]

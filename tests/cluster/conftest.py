@@ -10,8 +10,8 @@ from tests.paths import ROOT
 from tests.workflow.checkout import Checkout
 
 # Long enough to be interrupted in the middle; saved seldom, so that a save on a signal is seen.
-ITERATIONS = 40
-SAVE_INTERVAL = 10
+ITERATIONS = 12
+SAVE_INTERVAL = 6
 LONG = ("--configfile", "config/long.yaml")
 
 
@@ -39,12 +39,12 @@ def slurm(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
-    """A checkout with the data, splits and configuration of one training of 40 iterations."""
+    """A checkout with the data, splits and configuration of one training."""
     checkout = Checkout(tmp_path_factory.mktemp("prepared") / "checkout")
     config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
     config["datasets"]["tiny"]["overrides"] |= {
         "iterations": ITERATIONS,
-        "milestones": [20, 30],
+        "milestones": [6, 10],
         "training.save_interval": SAVE_INTERVAL,
         "training.log_interval": 1,
     }

@@ -28,8 +28,8 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
-# A requeued job waits for as long as credentials live.
-AuthInfo=socket={root}/run/munge.socket,cred_expire=2
+# A requeued job waits for as long as credentials live: two minutes by default, five seconds at least.
+AuthInfo=socket={root}/run/munge.socket,cred_expire=5
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmctldPort={port}
 SlurmdPort={port_nodes}

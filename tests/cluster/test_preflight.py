@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from novis.cluster.preflight import Request, check_polling, objections
+from novis.cluster.preflight import Request, cap_memory, check_polling, grown, objections
 from novis.cluster.slurm import Cluster, Node, Partition
 from novis.errors import InputError
 
@@ -105,3 +105,12 @@ def test_jobs_that_would_be_forgotten_before_their_end_is_seen_are_told():
 def test_asking_accounts_that_are_not_kept_is_refused():
     with pytest.raises(InputError, match="would wait for ever"):
         check_polling(dataclasses.replace(CLUSTER, accounts=None), "sacct", 1)
+
+
+def test_memory_doubles_with_each_attempt_up_to_what_nodes_have(monkeypatch):
+    monkeypatch.delenv("NOVIS_MEMORY_CAP", raising=False)
+    assert [grown(16000, attempt) for attempt in (1, 2, 3)] == [16000, 32000, 64000]
+    monkeypatch.setenv("NOVIS_MEMORY_CAP", "")
+    cap_memory([REQUEST, dataclasses.replace(REQUEST, partition="cpu")], CLUSTER)
+    assert [grown(9000, attempt) for attempt in (1, 2, 3)] == [9000, 16000, 16000], "n3, the largest of 'cpu'"
+    assert grown(17000, 2) == 17000, "never less than was asked for first"

@@ -86,13 +86,25 @@ def test_a_missing_file_is_named(tmp_path):
         read(tmp_path / "cluster.yaml")
 
 
+@pytest.fixture
+def surroundings(monkeypatch, tmp_path):
+    """Environment variables that are put back afterwards; the working folder is a checkout's."""
+    monkeypatch.setenv("NOVIS_CONTAINER", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    monkeypatch.chdir(tmp_path)
+
+
 def test_the_profile_ends_with_the_message_alone(write):
     with pytest.raises(SystemExit, match="did you mean 'account'"):
         for_profile(write("acount: lab"))
 
 
-def test_the_container_is_handed_on(write, monkeypatch):
-    monkeypatch.setenv("NOVIS_CONTAINER", "")
+def test_what_programs_keep_lies_inside_the_checkout(write, surroundings, tmp_path):
+    for_profile(write(""))
+    assert os.environ["XDG_CACHE_HOME"] == str(tmp_path / ".snakemake" / "cache")
+
+
+def test_the_container_is_handed_on(write, surroundings):
     settings = for_profile(write("container: images/novis.sif"))
     assert settings.deployment == "apptainer"
     assert os.environ["NOVIS_CONTAINER"] == "images/novis.sif"

@@ -24,7 +24,9 @@ def check_cluster():
     preflight.check_polling(
         cluster, settings.status_command, settings.init_seconds_before_status_checks
     )
-    preflight.check(requests(), cluster)
+    asked = requests()
+    preflight.check(asked, cluster)
+    preflight.cap_memory(asked, cluster)
 
 
 def begin():
@@ -90,5 +92,4 @@ onsuccess:
 
 
 onerror:
-    logger.info(used())
-    logger.error("\n\n".join(["Failed jobs:", *failures()]))
+    logger.error("\n\n".join([used(), "Failed jobs:", *failures()]))

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from novis import experiment
-from novis.cluster import frozen
+from novis.cluster import frozen, preflight
 
 if not workflow.is_main_process:
     # A job runs what it was submitted for, whatever has been edited since.
@@ -135,8 +135,8 @@ def code_of(stage):
 
 
 def growing(mem_mb):
-    """Memory in MB that doubles with every new attempt of a job."""
-    return lambda wildcards, attempt: mem_mb * 2 ** (attempt - 1)
+    """Memory in MB that grows with every new attempt of a job."""
+    return lambda wildcards, attempt: preflight.grown(mem_mb, attempt)
 
 
 def training_of(wildcards):
