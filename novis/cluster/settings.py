@@ -21,7 +21,7 @@ GPU_RULES = {
     "predict": "predict",
     "speed": "predict",
 }
-# The seconds before its time limit at which a training is told, so that it can save and go on in the next job.
+# Seconds before its time limit at which a training is told, to save and go on in the next job.
 WARNING_SECONDS = 120
 
 

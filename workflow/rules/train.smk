@@ -156,7 +156,7 @@ rule pretrain_images:
         init=lambda w, input: f"--init {input.init}" if input.init else "",
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
-        "novis pretrain-images --config {input.config} --images {input.images} "
+        "exec novis pretrain-images --config {input.config} --images {input.images} "
         "--annotations {input.annotations} {params.init} "
         "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
 
