@@ -81,20 +81,17 @@ class ClusterRun:
         minutes = self.slurm.query("squeue", "-h", "-j", str(job), "-o", "%M").strip().split(":")[-2]
         return int(minutes)
 
-    def training_job(self, **wanted):
-        """The number of the job that trains, as soon as it runs."""
+    def training_job(self, after=0):
+        """The number of the job that trains, as soon as one runs that was submitted after another."""
         found = []
 
         def running():
             found[:] = [
-                job
-                for job, state in self.jobs("running").items()
-                if "train" in state.comment
-                and all(getattr(state, key) == value for key, value in wanted.items())
+                job for job, state in self.jobs("running").items() if "train" in state.comment and job > after
             ]
             return found
 
-        self.slurm.wait_for(running, 120)
+        self.slurm.wait_for(running, 180)
         return found[0]
 
     def wait_for_iteration(self, iteration):

@@ -40,8 +40,7 @@ def test_a_killed_run_is_taken_over_without_two_writers_or_lost_work(training, s
     training.kill()
     assert training.jobs("running"), "the job lives on"
     training.start()
-    second = training.training_job()
-    assert second != first
+    training.training_job(after=first)
     assert training.jobs()[first].state == "CANCELLED"
     assert f"{first} running rule_train" in training.said
     reached = training.saved_iteration
