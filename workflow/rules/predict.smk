@@ -122,7 +122,7 @@ if SHARDS > 1:
         benchmark:
             f"{BENCHMARKS}/merge/{experiment.PREDICTION}.tsv"
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
             runtime=240,
         shell:
             "novis merge --shards {input} --output {output} 2> {log}"
