@@ -37,6 +37,16 @@ def slurm(tmp_path_factory):
         cluster.stop()
 
 
+def settle(checkout):
+    """Set what this cluster wants to know, one thread a job: results repeat bit for bit."""
+    settings = {
+        "partitions": {"gpu": "gpu", "cpu": "cpu"},
+        "cpus_per_job": 1,
+        "hours": {"train": 0.1, "predict": 0.1},
+    }
+    (checkout.folder / "slurm" / "cluster.yaml").write_text(yaml.safe_dump(settings))
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A checkout with the data, splits and configuration of one training."""
@@ -49,12 +59,7 @@ def prepared(tmp_path_factory):
         "training.log_interval": 1,
     }
     (checkout.folder / "config" / "long.yaml").write_text(yaml.safe_dump(config))
-    settings = {
-        "partitions": {"gpu": "gpu", "cpu": "cpu"},
-        "cpus_per_job": 1,
-        "hours": {"train": 0.1, "predict": 0.1},
-    }
-    (checkout.folder / "slurm" / "cluster.yaml").write_text(yaml.safe_dump(settings))
+    settle(checkout)
     checkout.snakemake(*LONG, "-c1", "--until", "split", "configure", "--", f"{TRAINING}/checkpoint.pth")
     return checkout
 
@@ -74,3 +79,17 @@ def training(slurm, prepared, tmp_path):
     run.start()
     yield run
     run.end()
+
+
+@pytest.fixture(scope="session")
+def tiny_on_slurm(slurm, tmp_path_factory):
+    """The whole chain on the tiny data set, run to its end on Slurm by the one command."""
+    run = ClusterRun(Checkout(tmp_path_factory.mktemp("tiny_on_slurm") / "checkout"), slurm)
+    settle(run.checkout)
+    run.start("--configfile", "config/tiny.yaml")
+    try:
+        assert run.wait(1800) == 0, run.said
+    finally:
+        run.end()
+    run.first_said = run.said
+    return run

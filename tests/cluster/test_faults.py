@@ -1,7 +1,15 @@
 """Faults on a real Slurm: what is lost; the weights at the end are those of an uninterrupted training."""
 
+import shutil
+import signal
+import time
+
 import pytest
 import torch
+import yaml
+
+from tests.cluster.cluster_run import ClusterRun
+from tests.workflow.checkout import Checkout
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +73,110 @@ def test_a_lost_node_costs_at_most_the_iterations_since_the_last_save(training, 
     assert training.resumed == saved == 6
     assert reached - saved < 6
     assert same(training.weights, uninterrupted)
+
+
+@pytest.mark.all_faults
+def test_a_cancelled_training_is_tried_again_from_its_saved_state(training, slurm, uninterrupted):
+    job = training.training_job()
+    training.wait_for_iteration(2)
+    training.hold()
+    slurm.query("scancel", str(job))
+    training.training_job(after=job)
+    saved = training.saved_iteration
+    assert training.wait() == 0, training.said
+    assert training.jobs()[job].state == "CANCELLED", "it did not rise again by itself"
+    assert training.resumed == saved >= 2
+    assert same(training.weights, uninterrupted)
+
+
+@pytest.mark.all_faults
+def test_a_restarted_controller_is_not_noticed(training, slurm, uninterrupted):
+    training.training_job()
+    training.wait_for_iteration(2)
+    slurm.stop_controller()
+    time.sleep(15)
+    slurm.start_controller()
+    assert training.wait() == 0, training.said
+    assert len(training.jobs()) == 1
+    assert same(training.weights, uninterrupted)
+
+
+@pytest.mark.all_faults
+def test_a_job_out_of_memory_is_tried_again_with_twice_as_much(slurm, prepared, tmp_path, uninterrupted):
+    run = ClusterRun(prepared.copy(tmp_path / "checkout"), slurm)
+    run.checkout.edit("workflow/rules/train.smk", "mem_mb=growing(16000)", "mem_mb=growing(350)")
+    run.start()
+    try:
+        assert run.wait() == 0, run.said
+    finally:
+        run.end()
+    states = [state.state for _, state in sorted(run.jobs().items())]
+    assert states[0] in ("FAILED", "OUT_OF_MEMORY")
+    assert states[-1] == "COMPLETED"
+    assert "mem_mb=700" in run.said
+    assert same(run.weights, uninterrupted)
+
+
+@pytest.mark.all_faults
+def test_a_closed_terminal_ends_nothing(training, uninterrupted):
+    training.training_job()
+    training.wait_for_iteration(2)
+    training.process.send_signal(signal.SIGHUP)
+    assert training.wait() == 0, training.said
+    assert "100%" not in training.said
+    assert "100%" in (training.folder / "results/logs/slurm/after_hangup.log").read_text()
+    assert same(training.weights, uninterrupted)
+
+
+@pytest.mark.all_faults
+def test_jobs_that_wait_run_the_configuration_they_were_submitted_with(slurm, prepared, tmp_path):
+    run = ClusterRun(prepared.copy(tmp_path / "checkout"), slurm)
+    shutil.rmtree(run.folder / "results/tiny/split")
+    split = "results/tiny/split/fold1_train.txt"
+    slurm.query("scontrol", "update", "PartitionName=cpu", "State=INACTIVE")
+    try:
+        run.start(split, "--configfile", "config/long.yaml")
+        slurm.wait_for(lambda: run.jobs("pending"))
+        config = yaml.safe_load((run.folder / "config/long.yaml").read_text())
+        config["datasets"]["tiny"]["split_seed"] = 7
+        (run.folder / "config/long.yaml").write_text(yaml.safe_dump(config))
+    finally:
+        slurm.query("scontrol", "update", "PartitionName=cpu", "State=UP")
+    assert run.wait() == 0, run.said
+    reference = prepared.copy(tmp_path / "reference")
+    reference.snakemake("-c1", split, "--configfile", "config/long.yaml")
+    assert (run.folder / split).read_text() == (reference.folder / split).read_text()
+    counts, text = run.checkout.planned(split, "--configfile", "config/long.yaml")
+    assert counts == {"split": 1}, "the edit is not forgotten: the next run makes it anew"
+    assert "Params have changed" in text
+
+
+@pytest.mark.all_faults
+def test_jobs_that_wait_for_edited_code_stop_and_say_so(slurm, tiny_on_slurm):
+    run = tiny_on_slurm
+    for path in (run.folder / "results/tiny").rglob("metrics.json"):
+        path.unlink()
+    target = "results/tiny/fold0/novis_shapes-novis/T4-seed0/test-T4-all-96px/S2-embed/metrics.json"
+    slurm.query("scontrol", "update", "PartitionName=cpu", "State=INACTIVE")
+    try:
+        run.start(target, "--configfile", "config/tiny.yaml", "--retries", "0")
+        slurm.wait_for(lambda: run.jobs("pending"))
+        run.checkout.edit("novis/evaluation/evaluate.py", "def evaluate(", "EDITED = 1\n\n\ndef evaluate(")
+    finally:
+        slurm.query("scontrol", "update", "PartitionName=cpu", "State=UP")
+    assert run.wait() == 1
+    logs = (path.read_text() for path in (run.folder / "results/logs/slurm").rglob("*.log"))
+    assert any("the code behind 'evaluate' was edited while this job waited" in text for text in logs)
+
+
+@pytest.mark.all_faults
+def test_the_whole_chain_ends_in_the_tables_of_a_local_run(tiny_on_slurm, tmp_path_factory):
+    local = Checkout(tmp_path_factory.mktemp("local") / "checkout")
+    local.snakemake("-c1", "--configfile", "config/tiny.yaml")
+    tables = sorted((local.folder / "results/tiny").glob("*.csv"))
+    assert len(tables) == 4
+    for table in tables:
+        assert (tiny_on_slurm.folder / "results/tiny" / table.name).read_bytes() == table.read_bytes(), (
+            table.name
+        )
+    assert "longest" in tiny_on_slurm.first_said, "what was asked for and used"
