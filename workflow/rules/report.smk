@@ -221,10 +221,10 @@ rule gallery:
     log:
         f"{LOGS}/gallery/{config['name']}-{{study}}.log",
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
-        code=experiment.stage_code("gallery"),
+        code=code_of("gallery"),
         frames=of_gallery("frames"),
         options=gallery_options,
     shell:
