@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if verb in ON_A_GPU:
             devices.take()
         function(*positional, **{key: value for key, value in options.items() if value is not None})
+        sys.stdout.flush()
     except InputError as error:
         print(f"novis {verb}: {error}", file=sys.stderr)
         return 2
@@ -98,6 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if ending.code == os.EX_TEMPFAIL:
             requeue.again()
         raise
+    except BrokenPipeError:
+        # Whoever read the output has had enough of it; nothing more may be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
 
 

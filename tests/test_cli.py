@@ -1,3 +1,6 @@
+import os
+import signal
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -83,6 +86,19 @@ def test_what_the_function_takes_by_position_the_command_line_does_too(capsys):
 def test_bad_input_is_one_message_without_a_traceback(capsys):
     assert cli.main(["fail"]) == 2
     assert capsys.readouterr().err == "novis fail: file.json: is broken\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    (tmp_path / "loud.py").write_text("def loud() -> None:\n    'Print a lot.'\n    print('x' * 100_000)\n")
+    run = "from novis import cli; cli.COMMANDS['loud'] = ('loud', 'loud', ''); exit(cli.main(['loud']))"
+    command = f'{sys.executable} -c "{run}" | true; exit ${{PIPESTATUS[0]}}'
+    ended = subprocess.run(
+        ["bash", "-c", command],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_a_missing_argument_is_named(capsys):
