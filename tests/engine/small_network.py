@@ -34,6 +34,7 @@ SMALL = {
     "model.instance_decoder.mask_dim": 32,
     "model.instance_decoder.feedforward_dim": 32,
     "model.instance_decoder.num_queries": 5,
+    "model.instance_decoder.num_layers": 3,
 }
 
 
