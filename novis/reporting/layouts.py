@@ -92,7 +92,7 @@ def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
 def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
     """The numbers behind Figs. 1 and 3: AP by clip length, stride and tracker."""
     metrics = ("AP", "AP50", "AP75", "AR1", "AR10")
-    fields = ("model", "variant", "min_size", "reading", "sequence_length")
+    fields = ("model", "variant", "min_size", "reading")
     varying = [name for name in fields if len(set(results[name])) > 1]
     yardsticks = _measured_yardsticks(results)
     crossed = ["train_clip_length"] if (results["train_clip_length"] != results["clip_length"]).any() else []
@@ -190,14 +190,16 @@ LAYOUTS: dict[str, Callable[[StudyResults, pd.DataFrame], Table]] = {
 
 
 def _sections(results: pd.DataFrame, cells: _Cells, ranked_columns: Sequence[int]) -> tuple[Section, ...]:
-    """For each data set its rows, the best of them marked, then the yardsticks."""
+    """For each data set and sequence length its rows, the best of them marked, then the yardsticks."""
     sections = []
-    datasets = results["dataset"].unique()
-    for dataset in datasets:
-        lines = results[results["dataset"] == dataset]
-        prefix = f"{dataset}" if len(datasets) > 1 else ""
+    groups = list(results.groupby(["dataset", "sequence_length"], sort=False))
+    several_datasets, several_lengths = (len({key[i] for key, _ in groups}) > 1 for i in (0, 1))
+    for (dataset, length), lines in groups:
+        where = [dataset.replace("_", " ")] if several_datasets else []
+        cut = "whole videos" if length == WHOLE_VIDEO else f"sequences of {length} frames"
+        where += [cut] if several_lengths else []
         rows = [cells(row) for row in lines[lines["role"] == "row"].to_dict("records")]
-        sections.append(Section(ranked(rows, ranked_columns), prefix.replace("_", " ")))
+        sections.append(Section(ranked(rows, ranked_columns), ", ".join(where)))
         yardsticks = tuple(cells(row) for row in lines[lines["role"] == "yardstick"].to_dict("records"))
         if yardsticks:
             sections.append(Section(yardsticks, _YARDSTICK_TITLE))

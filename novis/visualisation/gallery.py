@@ -19,8 +19,8 @@ from novis.errors import InputError
 from novis.files import replacing
 from novis.storage.results_json import read_results
 from novis.structures import Annotations, Track, Video
-from novis.visualisation.drawing import draw_instances, instance_colours
-from novis.visualisation.overlays import best_of_each, evenly
+from novis.visualisation.drawing import draw_instances, enlarged, instance_colours
+from novis.visualisation.overlays import MIN_HEIGHT, best_of_each, evenly
 
 # Inches of the page, and pixels of a frame on it.
 _PAGE_WIDTH, _FRAME_WIDTH = 7.2, 480
@@ -142,10 +142,16 @@ def _row(line: Sequence[Axes], video: Video, tracks: Sequence[Track], frames: Pa
         masks = [track.segmentations[index] for track in reversed(tracks)]
         empty = np.zeros(frame.shape[:2], bool)
         drawn = np.array([empty if mask is None else rle.decode([mask])[0] for mask in masks])
-        picture = draw_instances(frame, drawn, colours, [""] * len(tracks))
-        size = (_FRAME_WIDTH, round(_FRAME_WIDTH * video.height / video.width))
-        shrinks = size[0] < video.width
-        axes.imshow(cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if shrinks else picture)
+        picture = draw_instances(*enlarged(frame, drawn, MIN_HEIGHT), colours, [""] * len(tracks))
+        axes.imshow(_at_most(picture, _FRAME_WIDTH))
+
+
+def _at_most(picture: np.ndarray, width: int) -> np.ndarray:
+    """A picture made smaller, where it is wider."""
+    if picture.shape[1] <= width:
+        return picture
+    size = (width, round(width * picture.shape[0] / picture.shape[1]))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _caption(tracks: Sequence[Track], names: Mapping[int, str]) -> str:

@@ -127,3 +127,15 @@ def test_mask_quality_has_a_row_for_each_network_and_the_gain_of_clips(mask_file
         images, clips, gain = row[1].value, row[4].value, row[7]
         assert gain.value == pytest.approx(clips - images)
         assert gain.signed
+
+
+def test_sequences_of_one_length_are_ranked_among_themselves(paradigm_file):
+    study = read_study(paradigm_file)
+    table = table_of(study, aggregate(tidy(study)))
+    assert [section.title for section in table.sections] == [
+        "sequences of 4 frames",
+        "sequences of 8 frames",
+        "whole videos",
+    ]
+    place = [column.name for column in table.columns].index("AP")
+    assert all(any(row[place].rank == 1 for row in section.rows) for section in table.sections)
