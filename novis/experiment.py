@@ -42,7 +42,7 @@ __all__ = [
 
 # The stages that are too dear to rerun for every edit of their code: bump a number on
 # purpose to have everything that the stage made, and all that follows, made again.
-VERSIONS = {"shapes": 1, "split": 1, "train": 1, "predict": 2}
+VERSIONS = {"shapes": 1, "split": 1, "train": 1, "predict": 3}
 
 # The code behind each stage. For the cheap ones its fingerprint is a parameter of the rule: an
 # edit of the code, but not of comments or layout, makes what they made again. The dear ones
@@ -84,6 +84,7 @@ _BLOCK_KEYS = (
     "sequence_length",
     "seed",
 )
+_NUMBERS = ("clip_length", "test_clip_length", "stride", "min_size", "sequence_length", "seed")
 # Unless given, the test clip length is that of the training, the size at test that of the data set, the
 # overlap embeddings are read as the model file has it, and videos are not cut.
 _OPTIONAL_KEYS = ("test_clip_length", "min_size", "reading", "sequence_length")
@@ -134,12 +135,20 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
         for setting in settings
         for tracker in study.get("yardsticks", ())
     )
-    frames = {}
-    if study.get("frame_ap"):
-        predictions = dict.fromkeys(row.prediction for row in rows)
-        frames = {p: Tracking(p, _longest(p.clip_length), _unlinked(config, name)) for p in predictions}
+    frames = _frames(name, rows, config) if study.get("frame_ap") else {}
     timed = _first_runs(rows) if study.get("fps") else ()
     return Study(name, study["layout"], study["title"], rows, yardsticks, frames, timed)
+
+
+def check_variants(key: str, names: list[str], config: Mapping[str, Any]) -> None:
+    """Refuse unknown names of variants under a key of the configuration.
+
+    Raises:
+        InputError: an unknown variant; the nearest known one is named.
+    """
+    for name in names:
+        if name not in config["variants"]:
+            raise InputError(f"{key}: unknown variant '{name}'{nearest(name, config['variants'])}")
 
 
 def overrides(training: Training, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,17 +195,31 @@ def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
 
 
 def _block(study: str, block: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Tracking]:
-    for key in block:
+    merged = {**config.get("defaults", {}), **block}
+    for key in merged:
         if key not in _BLOCK_KEYS:
             raise InputError(f"study '{study}': unknown key '{key}'{nearest(key, list(_BLOCK_KEYS))}")
-    merged = {**config.get("defaults", {}), **block}
     absent = [key for key in _BLOCK_KEYS if merged.get(key) is None and key not in _OPTIONAL_KEYS]
     if absent:
         raise InputError(f"study '{study}': a block lacks '{absent[0]}'; write it there or under 'defaults'")
     chosen = [merged.get(key) for key in _BLOCK_KEYS]
     values = [value if isinstance(value, list) else [value] for value in chosen]
     for combination in product(*values):
-        yield _tracking(study, dict(zip(_BLOCK_KEYS, combination, strict=True)), config)
+        fields = dict(zip(_BLOCK_KEYS, combination, strict=True))
+        yield _tracking(study, fields | {key: _number(study, key, fields[key]) for key in _NUMBERS}, config)
+
+
+def _number(study: str, key: str, value: Any) -> int | str | None:
+    """A whole number of a block. Numbers of Snakemake's --config are strings still."""
+    if key in ("test_clip_length", "sequence_length") and value == WHOLE_VIDEO:
+        return value
+    if value is None and key in _OPTIONAL_KEYS:
+        return None
+    least = 0 if key == "seed" else 1
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if type(number) is not int or number < least:
+        raise InputError(f"study '{study}': {key} is {value!r}; it must be a whole number from {least} on")
+    return number
 
 
 def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> Tracking:
@@ -239,6 +262,11 @@ def _clips(study: str, fields: Mapping[str, Any]) -> tuple[int | str, int, int |
         raise InputError(
             f"study '{study}': sequences of {sequence_length} frames with test clip length T={test_length}; "
             "a sequence must hold a clip"
+        )
+    if fields["starts"] == "stride":
+        raise InputError(
+            f"study '{study}': sequences of {sequence_length} frames with starts 'stride': their last clips "
+            "start where a whole video has none; take starts 'all'"
         )
     return test_length, stride, sequence_length, _starts(fields["starts"], stride)
 
@@ -284,6 +312,21 @@ def _look_up(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
         raise InputError(f"unknown {kind} '{name}'{nearest(name, known)}")
     return known[name]
+
+
+def _frames(study: str, rows: tuple[Tracking, ...], config: Mapping[str, Any]) -> dict[Prediction, Tracking]:
+    """The unlinked clips of each prediction, one beside the other: S = T."""
+    frames = {}
+    for prediction in dict.fromkeys(row.prediction for row in rows):
+        stride = _longest(prediction.clip_length)
+        predicted = 1 if prediction.starts == "all" else int(prediction.starts.removeprefix("every"))
+        if stride % predicted:
+            raise InputError(
+                f"study '{study}': frame_ap needs clips that start every T={stride} frames, but "
+                f"starts 'stride' predicts every S={predicted}; take starts 'all'"
+            )
+        frames[prediction] = Tracking(prediction, stride, _unlinked(config, study))
+    return frames
 
 
 def _unlinked(config: Mapping[str, Any], study: str) -> str:

@@ -177,6 +177,12 @@ def test_the_official_validation_set_is_not_looked_at_in_training():
         (OFFLINE | {"stride": 2}, "S=2 with test clip length T=video"),
         (OFFLINE | {"variant": "novis", "sequence_length": 8}, "trained with T=4 cannot be tested with T=8"),
         ({"sequence_length": 3}, "sequences of 3 frames with test clip length T=4"),
+        ({"stride": "two"}, "stride is 'two'; it must be a whole number from 1 on"),
+        ({"seed": -1}, "seed is -1; it must be a whole number from 0 on"),
+        ({"min_size": 64.0}, "min_size is 64.0"),
+        ({"clip_length": "video"}, "clip_length is 'video'"),
+        ({"starts": "stride", "sequence_length": 8}, "sequences of 8 frames with starts 'stride'"),
+        ({"starts": "stride", "stride": 3}, "every T=4 frames, but starts 'stride' predicts every S=3"),
         ({"reading": "output_qery"}, "unknown reading 'output_qery'; did you mean 'output_query'"),
     ],
 )
@@ -185,9 +191,28 @@ def test_a_mistake_is_named(changes, message):
         expand("table", with_block(**changes))
 
 
+def test_a_mistake_under_the_defaults_is_named():
+    config = with_block()
+    with pytest.raises(InputError, match="unknown key 'seeds'; did you mean 'seed'"):
+        expand("table", config | {"defaults": config["defaults"] | {"seeds": [0]}})
+
+
+def test_numbers_of_the_command_line_are_numbers():
+    config = with_block()
+    told = config | {"defaults": config["defaults"] | {"seed": ["2"], "min_size": "96"}}
+    assert expand("table", told).rows[0].fields["seed"] == 2
+    assert expand("table", told).rows[0].prediction.min_size == 96
+
+
 def test_an_unknown_study_is_named():
     with pytest.raises(InputError, match="unknown study 'tabel'; did you mean 'table'"):
         expand("tabel", CONFIG)
+
+
+def test_an_unknown_variant_of_a_list_is_named():
+    experiment.check_variants("keep_features", ["plain"], CONFIG)
+    with pytest.raises(InputError, match="keep_features: unknown variant 'plan'; did you mean 'plain'"):
+        experiment.check_variants("keep_features", ["plan"], CONFIG)
 
 
 @pytest.mark.parametrize("stage", experiment.STAGES)

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
 
 from novis.engine.checkpoints import initialise, write_checkpoint
-from novis.engine.hooks import GradientHook, ResumeHook, ValidationHook, bare
+from novis.engine.hooks import GradientHook, ProgressHook, ResumeHook, ValidationHook, bare
 from novis.engine.lock import Lock
 from novis.engine.loop import IterationSampler, ReportingDataset
 from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
@@ -178,9 +178,11 @@ def _runner(
         default_hooks={
             "checkpoint": None,
             "sampler_seed": None,
-            "logger": {"type": "LoggerHook", "interval": training.log_interval, "log_metric_by_epoch": False},
+            "logger": ProgressHook(training.log_interval),
         },
         custom_hooks=hooks,
+        # Its own lines go to standard output, among them all hooks by name.
+        log_level="WARNING",
         log_processor={"by_epoch": False},
         visualizer={
             "type": "Visualizer",

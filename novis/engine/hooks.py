@@ -3,14 +3,16 @@
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 from mmengine import dist
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -133,7 +135,8 @@ class ResumeHook(Hook):
 class GradientHook(Hook):
     """Logs what an eye should be on: the gradient's norm and the steps left out."""
 
-    priority = "LOW"
+    # Before the line is logged.
+    priority = "NORMAL"
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -141,6 +144,46 @@ class GradientHook(Hook):
         """Hand both to the logger."""
         runner.message_hub.update_scalar("train/gradient_norm", runner.optim_wrapper.gradient_norm)
         runner.message_hub.update_scalar("train/skipped_steps", runner.optim_wrapper.skipped_steps)
+
+
+class ProgressHook(LoggerHook):
+    """Logs in one line how training goes and how long it will take; every scalar goes to TensorBoard.
+
+    Args:
+        interval: iterations between lines.
+    """
+
+    def __init__(self, interval: int) -> None:
+        super().__init__(interval=interval, log_metric_by_epoch=False)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Log when it is time, and at the end."""
+        finished = runner.train_loop.iteration + 1
+        if finished % self.interval and finished != runner.max_iters:
+            return
+        scalars, _ = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
+        runner.visualizer.add_scalars(scalars, step=finished, file_path=self.json_log_path)
+        if dist.is_main_process():
+            remaining = timedelta(seconds=int(runner.message_hub.get_info("eta")))
+            line = f"iteration {finished}/{runner.max_iters}: {format_training(scalars)}, {remaining} left"
+            _LOG.info("%s", line)
+
+
+def format_training(scalars: Mapping[str, float]) -> str:
+    """``loss 9.6 (class 2.1, mask 3.0, dice 4.5), ...``: kinds of losses summed over layers."""
+    kinds: Counter[str] = Counter()
+    for name, value in scalars.items():
+        if name.startswith("loss_"):
+            kinds[name.removeprefix("loss_").rstrip("_0123456789")] += value
+    parts = ", ".join(f"{kind} {value:.3g}" for kind, value in kinds.items())
+    line = (
+        f"loss {scalars['loss']:.4g} ({parts}), gradient {scalars['gradient_norm']:.3g}, "
+        f"learning rate {scalars['lr']:.2g}, {scalars['time']:.2f} s an iteration "
+        f"({scalars['data_time']:.2f} s for data)"
+    )
+    return line + (f", {scalars['memory'] / 1024:.1f} GiB of GPU" if "memory" in scalars else "")
 
 
 class ValidationHook(Hook):

@@ -10,7 +10,7 @@ run continues bit for bit.
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -33,6 +33,9 @@ INCIDENTS = ("non_finite_loss", "clips_without_objects", "clips_cropped_empty", 
 
 class ReportingDataset(Dataset):
     """A dataset whose bad input is an item: a worker process would wrap an exception in its traceback."""
+
+    # What mmengine would show with pictures; it warns where there is none.
+    metainfo: Mapping[str, Any] = {}
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from novis.engine.checkpoints import read_checkpoint
-from novis.engine.hooks import Interrupted, ResumeHook, ValidationHook, bare, format_scores
+from novis.engine.hooks import Interrupted, ResumeHook, ValidationHook, bare, format_scores, format_training
 from novis.errors import InputError
 
 
@@ -160,3 +160,14 @@ def test_scores_are_shown_in_percent():
 def test_a_plain_model_is_bare():
     model = torch.nn.Linear(1, 1)
     assert bare(model) is model
+
+
+def test_the_losses_of_a_line_are_sums_over_layers():
+    scalars = {"loss": 6.5, "loss_class": 0.5, "loss_class_0": 1.0, "loss_dice": 2.0, "loss_dice_11": 3.0}
+    rest = {"gradient_norm": 12.34, "lr": 1e-4, "time": 0.5, "data_time": 0.25, "skipped_steps": 0}
+    line = format_training(scalars | rest)
+    assert line == (
+        "loss 6.5 (class 1.5, dice 5), gradient 12.3, learning rate 0.0001, "
+        "0.50 s an iteration (0.25 s for data)"
+    )
+    assert format_training(scalars | rest | {"memory": 2048}) == line + ", 2.0 GiB of GPU"

@@ -1,6 +1,7 @@
 """The stage train, with its validation, on the toy data set and on images beside it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,18 @@ def test_a_network_is_trained_on_the_named_videos(toy_dataset, tmp_path, caplog)
     assert len(content["state_dict"]["instance_decoder.class_embed.bias"]) == 4
     assert all(np.isfinite(tensor.float().numpy()).all() for tensor in content["state_dict"].values())
     assert "iteration 2: validation" in caplog.text
+
+
+def test_progress_is_told_in_one_line_and_nothing_goes_to_standard_output(
+    toy_dataset, tmp_path, caplog, capfd
+):
+    config = write_small_config(tmp_path / "config.json", iterations=2, **{"training.log_interval": 1})
+    with caplog.at_level("INFO"):
+        train(config, toy_dataset.annotation_file, toy_dataset.frames, tmp_path / "checkpoint.pth")
+    lines = [line for line in caplog.messages if re.match(r"iteration \d/2: loss [\d.]+ \(class ", line)]
+    assert [line[: len("iteration 1/2")] for line in lines] == ["iteration 1/2", "iteration 2/2"]
+    assert re.search(r", \d+\.\d\d s an iteration \(.* for data\).*, 0:00:00 left$", lines[-1])
+    assert capfd.readouterr().out == ""
 
 
 def test_scalars_for_tensorboard_are_written(toy_dataset, tmp_path):

@@ -24,6 +24,7 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 
 try:
     STUDIES = {name: experiment.expand(name, config) for name in config["studies"]}
+    experiment.check_variants("keep_features", config["keep_features"], config)
 except experiment.InputError as error:
     raise WorkflowError(str(error))
 

@@ -1,7 +1,5 @@
 # From a checkpoint to the clip cache: all that tracking needs of the network.
 
-from collections import Counter
-
 PREDICTION = f"{RESULTS}/{experiment.PREDICTION}"
 CLIPS = f"{PREDICTION}/clips.h5"
 
@@ -9,24 +7,9 @@ CLIPS = f"{PREDICTION}/clips.h5"
 FEATURES = f"{TRAINING}/features-{{min_size}}px.h5"
 
 
-def shared_features():
-    """The frame features that several predictions share: (training, size at test)."""
-    predictions = {
-        row.prediction for study in STUDIES.values() for row in study.trackings
-    }
-    counts = Counter(
-        (prediction.training, prediction.min_size) for prediction in predictions
-    )
-    return {shared for shared, count in counts.items() if count > 1}
-
-
-SHARED_FEATURES = shared_features() if config["keep_features"] else set()
-
-
 def features_of(wildcards):
-    """The kept frame features of a prediction, where there are any."""
-    wanted = (training_of(wildcards), int(wildcards.min_size))
-    return FEATURES if wanted in SHARED_FEATURES else []
+    """The kept frame features of a prediction, where its variant's are kept."""
+    return FEATURES if wildcards.variant in config["keep_features"] else []
 
 
 def overlap_options(wildcards):
@@ -36,7 +19,7 @@ def overlap_options(wildcards):
 
 
 rule features:
-    # Frame features, kept until all predictions of a checkpoint that share them are there.
+    # Frame features, kept until all predictions of a checkpoint are there.
     input:
         checkpoint=rules.train.output.checkpoint,
         annotations=test_annotations,
