@@ -19,13 +19,16 @@ from novis.structures import RLE, Annotations, Category, Instance, Video
 OCCLUSION_LABELS = ("no_occlusion", "slight_occlusion", "severe_occlusion")
 
 
-def read_annotations(path: Path | str, video_names: Collection[str] | None = None) -> Annotations:
+def read_annotations(
+    path: Path | str, video_names: Collection[str] | None = None, check_masks: bool = True
+) -> Annotations:
     """Read and check an annotation file.
 
     Args:
         path: a JSON file with ``videos``, ``categories`` and ``annotations`` (which may be
             null or missing where there is no ground truth).
         video_names: keep these videos only, in the order of the file; None keeps all.
+        check_masks: False leaves it to the caller to find RLE with wrong run lengths.
 
     Returns:
         The annotations; every RLE in them is whole, compressed, and of its video's size.
@@ -42,7 +45,10 @@ def read_annotations(path: Path | str, video_names: Collection[str] | None = Non
     videos = all_videos if video_names is None else _chosen(file, all_videos, video_names)
     if file.content.get("annotations") is None:
         return Annotations(str(path), categories, videos, None)
-    return Annotations(str(path), categories, videos, _instances(file, categories, all_videos, videos))
+    instances = _instances(file, categories, all_videos, videos)
+    if check_masks:
+        check_runs(file, instances, {video.id: video for video in videos})
+    return Annotations(str(path), categories, videos, instances)
 
 
 def write_annotations(
@@ -139,7 +145,6 @@ def _instances(
         file.known(video_id, video_of, "video_id", "video", place)
         if video_id in kept:
             instances.append(_instance(file, entry, place, video_of[video_id], category_ids))
-    check_runs(file, instances, video_of)
     return tuple(instances)
 
 

@@ -47,9 +47,9 @@ def evaluate(
             'novis track' with the same option has tracked them
     """
     with collector_paused():
-        truth = read_annotations(annotations, read_names(videos) if videos else None)
-        truth = cut_annotations(truth, sequence_length) if sequence_length else truth
         # The runs of every mask are seen while its pixels are counted.
+        truth = read_annotations(annotations, read_names(videos) if videos else None, check_masks=False)
+        truth = cut_annotations(truth, sequence_length) if sequence_length else truth
         tracks = tqdm(read_results(results, check_runs=False), "evaluate", unit="track", disable=None)
         pairings = pair(truth, tracks, str(results))
     matched = (match_frames if per_frame else match_tracks)(truth, pairings)

@@ -66,9 +66,9 @@ def pair(annotations: Annotations, tracks: Iterable[Track], source: str = "resul
         One pairing for each video, by ascending id.
 
     Raises:
-        InputError: there is no ground truth, or a track has an unknown video or category,
-            another number of frames than its video, masks of another size or broken ones,
-            or no finite score.
+        InputError: there is no ground truth, or a mask of it is broken, or a track has an
+            unknown video or category, another number of frames than its video, masks of
+            another size or broken ones, or no finite score.
     """
     if annotations.instances is None:
         raise InputError(
@@ -79,7 +79,7 @@ def pair(annotations: Annotations, tracks: Iterable[Track], source: str = "resul
     instances = defaultdict(list)
     for instance in annotations.instances:
         instances[instance.video_id].append(instance)
-    truths = lru_cache(_TRUTHS)(lambda id_: _truth(videos[id_], instances[id_]))
+    truths = lru_cache(_TRUTHS)(lambda id_: _truth(videos[id_], instances[id_], annotations.source))
     parts: dict[int, list[_Part]] = {id_: [] for id_ in sorted(videos)}
     for batch in _batches(_checked(tracks, annotations, source)):
         id_ = batch[0][1].video_id
@@ -123,8 +123,25 @@ def _batches(tracks: Iterable[tuple[int, Track]]) -> Iterator[list[tuple[int, Tr
         yield batch
 
 
-def _truth(video: Video, instances: Sequence[Instance]) -> Truth:
-    return Truth(instances, video.length, video.height, video.width)
+def _truth(video: Video, instances: Sequence[Instance], source: str) -> Truth:
+    """The instances of a video, ready to be measured; a complaint names the annotation."""
+    try:
+        return Truth(instances, video.length, video.height, video.width)
+    except InputError:
+        for instance in instances:
+            _name_broken_instance(instance, video, source)
+        raise
+
+
+def _name_broken_instance(instance: Instance, video: Video, source: str) -> None:
+    """Complain if a mask of this instance is broken."""
+    try:
+        Truth([instance], video.length, video.height, video.width)
+    except InputError as error:
+        raise InputError(
+            f'{source}: annotation {instance.id} (video {video.id} "{video.name}"): {error}; '
+            "the RLE is broken, get the file again"
+        ) from error
 
 
 def _measured(numbered: Sequence[tuple[int, Track]], truth: Truth, source: str) -> _Part:

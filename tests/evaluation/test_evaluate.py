@@ -154,6 +154,21 @@ def test_broken_runs_are_found_while_measuring(tmp_path):
         run(tmp_path, annotation_file, results)
 
 
+@pytest.mark.parametrize("predicted", [True, False])
+def test_broken_runs_of_the_ground_truth_are_found_while_measuring(tmp_path, predicted):
+    masks = [box(0, 0, 4, 5)]
+    truth = annotations([video(1, 1), video(2, 1)], [instance(i, i, 1, masks) for i in (1, 2)])
+    tracks = [track(1, 1, 0.9, masks)] + predicted * [track(2, 1, 0.9, masks)]
+    annotation_file, results = write(tmp_path, truth, tracks)
+    content = json.loads(annotation_file.read_text())
+    content["annotations"][1]["segmentations"][0]["counts"] += "0"
+    annotation_file.write_text(json.dumps(content))
+    with pytest.raises(
+        InputError, match=r"annotation 2 \(video 2 .*\): the mask of frame 0 has .*; the RLE is"
+    ):
+        run(tmp_path, annotation_file, results)
+
+
 def test_mutated_masks_are_measured_as_pycocotools_paints_them_or_refused(tmp_path):
     """Another character of the code somewhere in a mask: mostly refused, the rest understood alike."""
     rng = np.random.default_rng(0)
