@@ -21,7 +21,9 @@ GPU_RULES = {
     "predict": "predict",
     "speed": "predict",
 }
-# Seconds before its time limit at which a training is told, to save and go on in the next job.
+# Those that, told to stop, save what they have and go on from there.
+RESUMABLE = ("train", "pretrain", "pretrain_images", "features", "predict")
+# Seconds before its time limit at which such a job is told.
 WARNING_SECONDS = 120
 
 
@@ -57,7 +59,6 @@ class Settings:
         given = {
             "slurm_account": self.account,
             "slurm_partition": self.partitions.get("cpu"),
-            "scratch": self.scratch,
         }
         # One node: otherwise Slurm spreads several GPUs of a job over nodes.
         fixed = {"nodes": 1, "mem_mb": 2000, "runtime": 60}
@@ -70,7 +71,7 @@ class Settings:
         for rule, entry in GPU_RULES.items():
             minutes = max(1, round(60 * self.hours[entry]))
             block: dict[str, Any] = {"runtime": minutes}
-            if entry == "train":
+            if rule in RESUMABLE:
                 block["slurm_extra"] = _quoted(f"--signal=TERM@{min(WARNING_SECONDS, 15 * minutes)}")
             if self.partitions.get("gpu") is not None:
                 block["slurm_partition"] = _quoted(self.partitions["gpu"])
@@ -134,16 +135,17 @@ def for_profile(path: Path | str) -> Settings:
     """The settings, for the template of a Snakemake profile.
 
     A wrong file ends the program with its message alone: the template would wrap an exception in
-    all options of Snakemake. What a profile cannot hand on becomes environment variables: the
-    container, and a folder inside the checkout for what programs keep between runs.
+    all options of Snakemake. What a profile cannot hand on becomes environment variables: container
+    and scratch folder, and a folder inside the checkout for what programs keep between runs.
     """
     os.environ["XDG_CACHE_HOME"] = str(Path(".snakemake/cache").resolve())
     try:
         settings = read(path)
     except InputError as error:
         raise SystemExit(f"snakemake: {error}") from error
-    if settings.container:
-        os.environ["NOVIS_CONTAINER"] = settings.container
+    for name, value in (("NOVIS_CONTAINER", settings.container), ("NOVIS_SCRATCH", settings.scratch)):
+        if value:
+            os.environ[name] = value
     return settings
 
 

@@ -11,8 +11,10 @@ from tqdm import tqdm
 from novis.data.annotations import read_annotations
 from novis.data.frames import read_frame
 from novis.data.splits import read_names
+from novis.data.staging import staged
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.fit import use_threads
+from novis.engine.stopping import Told
 from novis.engine.streaming import VideoStream, plan_for
 from novis.errors import InputError
 from novis.files import sha256
@@ -28,10 +30,11 @@ def features(
     min_size: int,
     videos: Path | None = None,
     threads: int | None = None,
+    scratch: Path | None = None,
 ) -> None:
     """Keep the frame features of a checkpoint, so that every test clip length shares them.
 
-    Run again after an interruption, it goes on at the next video.
+    Told to stop, it ends after the present video; run again, it goes on at the next.
 
     Args:
         checkpoint: made by 'novis train'
@@ -41,6 +44,7 @@ def features(
         min_size: short side of the network's input, pixels
         videos: a file that names the videos; all of them without it
         threads: CPU threads of the network
+        scratch: a folder on the node's own disk that frames are copied to first
     """
     use_threads(threads)
     content = read_checkpoint(checkpoint)
@@ -51,13 +55,16 @@ def features(
         "checkpoint_sha256": sha256(checkpoint),
         "min_size": min_size,
     }
+    told = Told()
     with FeatureCacheWriter(output, attributes) as writer:
         waiting = [video for video in truth.videos if video.id not in writer.finished]
+        frames = staged(frames, waiting, scratch)
         for video in tqdm(waiting, desc="keeping features", unit="video"):
             plan = plan_for(stream.model, video, 1, 1, min_size)
             with writer.video(video) as group:
                 for _, found in stream.features(plan, partial(read_frame, frames, video)):
                     group.append(_as_arrays(found))
+            told.stop_if_told()
         writer.finish()
 
 

@@ -1,13 +1,11 @@
 """What happens between iterations: saving, resuming, measuring."""
 
 import logging
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -18,16 +16,10 @@ from mmengine.runner import Runner
 
 from novis.engine import ranks
 from novis.engine.checkpoints import read_checkpoint, write_checkpoint
+from novis.engine.stopping import Interrupted, Told
 from novis.errors import InputError
 
 _LOG = logging.getLogger(__name__)
-
-
-class Interrupted(SystemExit):
-    """The run was told to stop, and has saved its state. Exit status 75: try again later."""
-
-    def __init__(self) -> None:
-        super().__init__(75)
 
 
 class ResumeHook(Hook):
@@ -63,12 +55,11 @@ class ResumeHook(Hook):
         self.confirm = confirm
         self.seconds = 0.0
         self._saved_at = self._started_at = time.monotonic()
-        self._stop = False
+        self._told: Told | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Take up the saved state, if there is one."""
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
+        self._told = Told()
         iteration = self._resume(runner) if self.path.exists() else 0
         if ranks.total([iteration])[0] != iteration * dist.get_world_size():
             raise InputError(
@@ -82,7 +73,7 @@ class ResumeHook(Hook):
         """Save when it is time; stop when told to."""
         finished = runner.train_loop.iteration + 1
         late = time.monotonic() - self._saved_at > 60 * self.minutes
-        stop = ranks.any_rank(self._stop)
+        stop = ranks.any_rank(self._told is not None and self._told.told)
         if stop or finished % self.interval == 0 or late:
             self._save(runner, finished)
         if stop:
@@ -127,9 +118,6 @@ class ResumeHook(Hook):
     def elapsed(self) -> float:
         """Seconds of training, over all interruptions."""
         return self.seconds + time.monotonic() - self._started_at
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True
 
 
 class GradientHook(Hook):

@@ -13,9 +13,11 @@ from tqdm import tqdm
 from novis.data.annotations import read_annotations
 from novis.data.frames import read_frame
 from novis.data.splits import read_names
+from novis.data.staging import staged
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.features import KeptFeatures
 from novis.engine.fit import use_threads
+from novis.engine.stopping import Told
 from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
 from novis.experiment import WHOLE_VIDEO, nearest, stage_code
@@ -41,11 +43,12 @@ def predict(
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     threads: int | None = None,
     shard: str | None = None,
+    scratch: Path | None = None,
 ) -> None:
     """Write the clip cache of a checkpoint: all that tracking needs of the network.
 
-    Frame features are computed once a frame. Run again after an interruption, it goes on
-    at the next video.
+    Frame features are computed once a frame. Told to stop, it ends after the present video; run
+    again after any interruption, it goes on at the next.
 
     Args:
         checkpoint: made by 'novis train'
@@ -64,6 +67,7 @@ def predict(
         threads: CPU threads of the network
         shard: '2/4' for the second of four parts of the videos, one process each; 'novis merge' makes
             one cache of them
+        scratch: a folder on the node's own disk that frames are copied to first
     """
     use_threads(threads)
     content = read_checkpoint(checkpoint)
@@ -91,9 +95,11 @@ def predict(
     kept = (
         KeptFeatures(features, attributes["checkpoint_sha256"], min_size, stream.device) if features else None
     )
+    told = Told()
     with ClipCacheWriter(output, attributes) as writer:
         waiting = [video for video in chosen if video.id not in writer.finished]
         _LOG.info("%d videos, %d of them done before", len(chosen), len(chosen) - len(waiting))
+        frames = frames if kept else staged(frames, waiting, scratch)
         num_frames = sum(video.length for video in waiting)
         with tqdm(total=num_frames, desc="predicting", unit="frame", mininterval=1) as progress:
             for video in waiting:
@@ -104,6 +110,7 @@ def predict(
                     clips = stream.clips(plan, partial(read_frame, frames, video))
                 _write(writer, video, plan, clips)
                 progress.update(video.length)
+                told.stop_if_told()
         writer.finish()
 
 

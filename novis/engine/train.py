@@ -12,6 +12,7 @@ from novis.data.clip_sampler import ClipSchedule
 from novis.data.coco import read_category_map, read_coco
 from novis.data.coco_clips import ClipMixture, CocoClipDataset
 from novis.data.splits import read_names
+from novis.data.staging import staged
 from novis.engine.fit import fit, use_threads
 from novis.engine.ranks import joined
 from novis.engine.validation import Validation
@@ -34,6 +35,7 @@ def train(
     image_annotations: Path | None = None,
     category_map: str | None = None,
     ranks: int | None = None,
+    scratch: Path | None = None,
 ) -> None:
     """Train a network on clips of T frames.
 
@@ -57,6 +59,7 @@ def train(
         category_map: from their categories to the videos', such as coco_to_ovis, or a JSON file
         ranks: how many processes must train together, each with a share of the batch; as many as
             'torchrun' or 'srun' started without it
+        scratch: a folder on the node's own disk that the videos' frames are copied to first
     """
     use_threads(threads)
     given = (images, image_annotations, category_map)
@@ -66,7 +69,8 @@ def train(
         settings = configuration.load(config)
         truth = read_annotations(annotations, read_names(videos) if videos else None)
         training, clip_length = settings.training, settings.model.instance_decoder.clip_length
-        dataset = ClipDataset(truth, frames, clip_length, training.augmentation)
+        local = staged(frames, truth.videos, scratch)
+        dataset = ClipDataset(truth, local, clip_length, training.augmentation)
         categories = sorted(truth.categories, key=lambda category: category.id)
         if images:
             stills = _still_clips(settings, images, image_annotations, category_map, categories)

@@ -127,9 +127,13 @@ class ClusterRun:
     @property
     def resumed(self):
         """The iteration after which the training went on last, by its log."""
-        text = (self.folder / "results/logs/train/tiny/fold0/novis_shapes-novis/T4-seed0.log").read_text()
-        found = re.findall(r"resumed after iteration (\d+)", text)
+        found = re.findall(r"resumed after iteration (\d+)", self.log)
         return int(found[-1]) if found else 0
+
+    @property
+    def log(self):
+        """The training's log."""
+        return (self.folder / "results/logs/train/tiny/fold0/novis_shapes-novis/T4-seed0.log").read_text()
 
     @property
     def weights(self):

@@ -39,6 +39,7 @@ def test_time_limit_and_preemption_lose_nothing(training, slurm, uninterrupted):
     assert training.wait() == 0, training.said
     assert training.resumed == saved, "nor to the preemption"
     assert same(training.weights, uninterrupted)
+    assert "frames (0.0 GB) copied to" in training.log, "to the node's own disk"
 
 
 def test_a_killed_run_is_taken_over_without_two_writers_or_lost_work(training, slurm, uninterrupted):

@@ -37,7 +37,7 @@ def test_what_is_given_reaches_the_jobs(write):
     # Snakemake evaluates resources of a profile: strings carry quotes of their own.
     assert settings.default_resources["slurm_account"] == "'lab'"
     assert settings.default_resources["slurm_partition"] == "'long'"
-    assert settings.default_resources["scratch"] == "'/scratch/$USER'"
+    assert settings.scratch == "/scratch/$USER"
     assert settings.rule_resources["train"] == {
         "runtime": 120,
         "slurm_extra": "'--signal=TERM@120'",
@@ -90,6 +90,7 @@ def test_a_missing_file_is_named(tmp_path):
 def surroundings(monkeypatch, tmp_path):
     """Environment variables that are put back afterwards; the working folder is a checkout's."""
     monkeypatch.setenv("NOVIS_CONTAINER", "")
+    monkeypatch.setenv("NOVIS_SCRATCH", "")
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
     monkeypatch.chdir(tmp_path)
 
@@ -104,8 +105,9 @@ def test_what_programs_keep_lies_inside_the_checkout(write, surroundings, tmp_pa
     assert os.environ["XDG_CACHE_HOME"] == str(tmp_path / ".snakemake" / "cache")
 
 
-def test_the_container_is_handed_on(write, surroundings):
-    settings = for_profile(write("container: images/novis.sif"))
+def test_container_and_scratch_folder_are_handed_on(write, surroundings):
+    settings = for_profile(write("container: images/novis.sif\nscratch: /scratch/$USER\n"))
+    assert os.environ["NOVIS_SCRATCH"] == "/scratch/$USER", "the node's variables, not this machine's"
     assert settings.deployment == "apptainer"
     assert os.environ["NOVIS_CONTAINER"] == "images/novis.sif"
     assert read(write("")).deployment is None

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from novis.engine.checkpoints import read_checkpoint
-from novis.engine.hooks import Interrupted, ResumeHook, ValidationHook, bare, format_scores, format_training
+from novis.engine.hooks import ResumeHook, ValidationHook, bare, format_scores, format_training
+from novis.engine.stopping import Interrupted
 from novis.errors import InputError
 
 

@@ -12,8 +12,10 @@ import torch
 
 from novis.data.frames import read_frame
 from novis.data.subsequences import subsequences
+from novis.engine import predict as module
 from novis.engine.checkpoints import load_model, write_checkpoint
 from novis.engine.predict import parse_clip_length, parse_starts, predict, predict_video
+from novis.engine.stopping import Interrupted
 from novis.engine.streaming import VideoStream
 from novis.errors import InputError
 from novis.model.registry import MODELS
@@ -220,3 +222,34 @@ def test_a_killed_prediction_goes_on_at_the_next_video(toy_dataset, checkpoint, 
     whole[whole.index(str(tmp_path / "killed.h5"))] = str(tmp_path / "whole.h5")
     subprocess.run(whole, check=True, capture_output=True, env=environment)
     assert_same_content(tmp_path / "killed.h5", tmp_path / "whole.h5")
+
+
+def test_a_prediction_that_is_told_to_stop_ends_after_the_video(
+    toy_dataset, checkpoint, tmp_path, monkeypatch
+):
+    chosen = arguments(toy_dataset, checkpoint, tmp_path / "told.h5", threads=1)
+    write, handler = module._write, signal.getsignal(signal.SIGTERM)
+
+    def be_told_and_write(*words):
+        os.kill(os.getpid(), signal.SIGTERM)
+        write(*words)
+
+    monkeypatch.setattr(module, "_write", be_told_and_write)
+    try:
+        for _ in toy_dataset.annotations.videos:
+            with pytest.raises(Interrupted):
+                predict(**chosen)
+            assert not (tmp_path / "told.h5").exists()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    predict(**chosen)
+    monkeypatch.undo()
+    predict(**chosen | {"output": tmp_path / "whole.h5"})
+    assert_same_content(tmp_path / "told.h5", tmp_path / "whole.h5")
+
+
+def test_frames_on_the_nodes_own_disk_are_predicted_the_same(toy_dataset, checkpoint, tmp_path):
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "here.h5"))
+    predict(**arguments(toy_dataset, checkpoint, tmp_path / "there.h5", scratch=tmp_path / "scratch"))
+    assert_same_content(tmp_path / "here.h5", tmp_path / "there.h5")
+    assert len(list((tmp_path / "scratch").rglob("*.jpg"))) == 8 + 5 + 1 + 3

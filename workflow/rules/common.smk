@@ -21,6 +21,8 @@ RESULTS = config["results"]
 REPORT = f"{RESULTS}/{config['name']}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
+# Where a cluster's settings name a scratch folder. Not a parameter: it changes nothing in what is made.
+SCRATCH = '${NOVIS_SCRATCH:+--scratch "$NOVIS_SCRATCH"}'
 
 try:
     STUDIES = {name: experiment.expand(name, config) for name in config["studies"]}

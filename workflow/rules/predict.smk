@@ -41,7 +41,7 @@ rule features:
     shell:
         "exec novis features --checkpoint {input.checkpoint} --annotations {input.annotations} "
         "--frames {params.frames} --videos {input.videos} --min-size {wildcards.min_size} "
-        "--threads {threads} --output {output} 2> {log}"
+        "--threads {threads} {SCRATCH} --output {output} 2> {log}"
 
 
 SHARDS = config["prediction_shards"]
@@ -85,7 +85,7 @@ rule predict:
         "exec novis predict --checkpoint {input.checkpoint} --annotations {input.annotations} "
         "--frames {params.frames} --videos {input.videos} --clip-length {wildcards.clip_length} "
         "{params.features} {params.overlap} --starts {wildcards.starts} --min-size {wildcards.min_size} --threads {threads} "
-        "{params.shard} --output {output} 2> {log}"
+        "{params.shard} {SCRATCH} --output {output} 2> {log}"
 
 
 if SHARDS > 1:

@@ -90,9 +90,9 @@ rule train:
         # Not an output: the state of an interrupted training must survive a failed job.
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
-        "exec novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
+        "exec workflow/scripts/ranks {resources.gpu} novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
         "--videos {input.train} --validation-videos {input.valid} {params.init} {params.images} "
-        "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
+        "--work {params.work} --threads {threads} {SCRATCH} --output {output.checkpoint} 2> {log}"
 
 
 def pretrained_on(key):
