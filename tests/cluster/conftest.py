@@ -24,9 +24,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="takes minutes; set NOVIS_ALL_FAULTS=1"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slurm(tmp_path_factory):
-    """A running Slurm of three nodes."""
+    """A running Slurm of three nodes, for as long as the tests of this folder take."""
     if reason := missing():
         pytest.skip(reason)
     cluster = Cluster(tmp_path_factory.mktemp("slurm"))
@@ -82,7 +82,7 @@ def training(slurm, prepared, tmp_path):
     run.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tiny_on_slurm(slurm, tmp_path_factory):
     """The whole chain on the tiny data set, run to its end on Slurm by the one command."""
     run = ClusterRun(Checkout(tmp_path_factory.mktemp("tiny_on_slurm") / "checkout"), slurm)

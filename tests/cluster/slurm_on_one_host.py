@@ -82,6 +82,7 @@ def missing() -> str | None:
         return f"Slurm is not installed ({', '.join(absent)} missing; Debian: slurm-wlm slurm-client munge)"
     if os.geteuid() != 0:
         return "several slurmd on one host need root"
+    Cluster.stop_abandoned()
     if any((_SYSTEM / name).exists() for name in ("slurm.conf", "gres.conf")):
         return f"{_SYSTEM} holds the configuration of another cluster"
     return None
@@ -114,8 +115,19 @@ class Cluster:
         (root / "slurm.conf").write_text(_CONFIGURATION.format(root=root, min_job_age=min_job_age, **ports))
         (root / "gres.conf").write_text(_DEVICES)
 
+    @classmethod
+    def stop_abandoned(cls) -> None:
+        """Stop a cluster whose tests were killed before they could."""
+        root = (_SYSTEM / "slurm.conf").resolve().parent
+        owner = root / "owner"
+        if owner.exists() and not Path(f"/proc/{owner.read_text()}").exists():
+            left = cls.__new__(cls)
+            left.root = root
+            left.stop()
+
     def start(self) -> None:
         """Start all daemons and wait until the nodes are idle."""
+        (self.root / "owner").write_text(str(os.getpid()))
         _SYSTEM.mkdir(exist_ok=True)
         for name in ("slurm.conf", "gres.conf"):
             link = _SYSTEM / name
@@ -129,7 +141,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End jobs and daemons, and take the links away."""
-        subprocess.run(["scancel", "--full", "-u", "root"], capture_output=True)
+        subprocess.run(["scancel", "--full", "--user=root"], capture_output=True)
         for node in NODES:
             self.kill_node(node)
         self.stop_controller()
