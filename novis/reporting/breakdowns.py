@@ -1,6 +1,6 @@
 """Break-downs of AP by category, size and occlusion, the cost of runs, and where each number comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from novis.reporting.cells import Cell, Column, Section, Table, number, ranked
 from novis.reporting.collect import CATEGORY, NON_IDENTITY_OF_TRACKS
-from novis.reporting.study import StudyResults, label
+from novis.reporting.study import StudyResults, differing, label
 
 _PARTS = {
     "AP_occlusion_light": ("light", "AP by occlusion"),
@@ -20,6 +20,7 @@ _PARTS = {
     NON_IDENTITY_OF_TRACKS: ("of tracks", "non-id."),
 }
 _SHORT_HASH = 10
+_WORDS = ("dataset", "model", "variant", "split")
 
 
 def category_table(study: StudyResults, results: pd.DataFrame) -> Table:
@@ -39,11 +40,12 @@ def part_table(study: StudyResults, results: pd.DataFrame) -> Table:
 def cost_table(study: StudyResults, runs: pd.DataFrame) -> Table:
     """Seconds of each training and of what follows it, as recorded by the jobs."""
     stages = [name for name in runs if name.endswith("_seconds")]
-    own = ["variant", "train_clip_length", "split", "seed", "clip_length", "iterations"]
+    shared = differing(runs.to_dict("records"))
+    own = [*shared, "variant", "train_clip_length", "split", "seed", "clip_length", "iterations"]
     lines = runs.groupby(own, sort=False, dropna=False)[stages].agg(["max", "count"])
     columns = (
         *(
-            Column(name.replace("_", " "), align="left" if name in ("variant", "split") else "right")
+            Column(name.replace("_", " "), align="left" if name in _WORDS else "right")
             for name in own
         ),
         *(Column(stage.removesuffix("_seconds"), "seconds") for stage in stages),
@@ -63,18 +65,19 @@ def provenance_table(study: StudyResults, runs: pd.DataFrame) -> Table:
         *map(Column, ("seed", "AP")),
         *(Column(name, align="left") for name in ("checkpoint", "code", "run")),
     )
-    several = len(set(runs["dataset"])) > 1
-    rows = tuple(_provenance_row(run, several) for run in runs.to_dict("records"))
+    records = runs.to_dict("records")
+    named = differing(records)
+    rows = tuple(_provenance_row(run, named) for run in records)
     return Table(f"{study.name}_provenance", "Where these numbers come from", columns, (Section(rows),))
 
 
-def _provenance_row(run: Mapping[str, Any], with_dataset: bool) -> tuple[Cell, ...]:
+def _provenance_row(run: Mapping[str, Any], named: Collection[str]) -> tuple[Cell, ...]:
     code = run["checkpoint_code"]
     made = (
         None if not isinstance(code, str) else f"{code}{', other than the present' * bool(run['other_code'])}"
     )
     return (
-        label(run, with_dataset),
+        label(run, named),
         run["split"],
         number(run["seed"], digits=0),
         number(run["AP"]),
@@ -85,11 +88,11 @@ def _provenance_row(run: Mapping[str, Any], with_dataset: bool) -> tuple[Cell, .
 
 
 def _metrics_table(name: str, title: str, results: pd.DataFrame, columns: Mapping[str, Column]) -> Table:
-    several = len(set(results["dataset"])) > 1
+    named = differing(results.to_dict("records"))
 
     def cells(role: str) -> list[tuple[Cell, ...]]:
         return [
-            (label(row, several), *(number(row[name], row[f"{name}_spread"]) for name in columns))
+            (label(row, named), *(number(row[name], row[f"{name}_spread"]) for name in columns))
             for row in results[results["role"] == role].to_dict("records")
         ]
 

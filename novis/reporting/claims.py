@@ -8,7 +8,7 @@ import pandas as pd
 
 from novis.experiment import WHOLE_VIDEO
 from novis.reporting.paper import ablation_setting, paper_numbers, published_setting
-from novis.reporting.study import KEY, PANEL, label, paradigm_of
+from novis.reporting.study import KEY, PANEL, differing, label, paradigm_of
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,8 @@ def _paradigm_claims(rows: list[Mapping[str, Any]]) -> list[Claim]:
 def _settings_claims(rows: list[Mapping[str, Any]]) -> list[Claim]:
     """The first row over each of the others."""
     first, *others = [row for row in rows if row["role"] == "row"]
-    return [_claim(label(first), first, label(other), other) for other in others]
+    named = differing(rows)
+    return [_claim(label(first, named), first, label(other, named), other) for other in others]
 
 
 def _claim(better: str, row: Mapping[str, Any], worse: str, other: Mapping[str, Any]) -> Claim:

@@ -16,12 +16,12 @@ BENCHMARKS = {
 TITLES = {name: title for titles in BENCHMARKS.values() for name, title in titles.items()}
 METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
 _BACKBONES = {"_r50": "R50", "_swin_l": "Swin-L"}
-# The methods behind our variants, and the tracking that belongs to each.
+# The methods behind our variants.
 _METHODS = {
-    "novis": ("NOVIS", "overlap_embed"),
-    "novis_large": ("NOVIS", "overlap_embed"),
-    "mask2former_vis": ("Mask2Former", "identity"),
-    "minvis": ("MinVIS", "embed"),
+    "novis": "NOVIS",
+    "novis_large": "NOVIS",
+    "mask2former_vis": "Mask2Former",
+    "minvis": "MinVIS",
 }
 
 
@@ -70,9 +70,9 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
     model, length = str(row["model"]), row["clip_length"]
     variant = str(row["variant"]).removesuffix(PARENTS)
     backbone = next((name for end, name in _BACKBONES.items() if model.endswith(end)), _words(model))
-    method, own_tracking = _METHODS.get(variant, (_words(variant), None))
+    method = _METHODS.get(variant, _words(variant))
     tracking = ablation_setting(row)[3]
-    if tracking != own_tracking:
+    if variant not in _METHODS or tracking != _own_tracking(method, length):
         method = f"{method}, {_words(tracking)}"
     data = "CC+VIS" if str(row["dataset"]).endswith(MIXED) else "VIS"
     clips = "OFF" if length == WHOLE_VIDEO else "ON" if length == 1 else f"{length}/{row['stride']}"
@@ -116,6 +116,13 @@ def _published(row: Mapping[str, Any], benchmarks: Collection[str]) -> Published
     return Published(
         entry, row.get("min_size_in_text"), row["citation"], row.get("fps"), scores, row.get("note")
     )
+
+
+def _own_tracking(method: str, clip_length: int | str) -> str:
+    """The tracking that belongs to a method; where a video is one clip, there is nothing to link."""
+    if clip_length == WHOLE_VIDEO:
+        return "identity"
+    return "overlap_embed" if method == "NOVIS" else "embed"
 
 
 def _without_size(entry: Entry) -> tuple[str, ...]:

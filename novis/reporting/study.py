@@ -1,6 +1,6 @@
 """Reading ``study.json``: which runs make up a table or a figure, and where their files lie."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ KEY = (
 )
 # What stays the same within one panel of the clip analysis.
 PANEL = ("dataset", "model", "variant", "min_size")
+# What most studies keep the same for all rows: a label names it only where it differs.
+_SHARED = ("dataset", "model", "min_size")
 _REQUIRED = (*KEY, "split", "seed", "variant_settings", "tracker_settings", "metrics")
 _ROLES = ("row", "yardstick")
 
@@ -102,9 +104,20 @@ def _demand(content: Any, keys: tuple[str, ...], where: str) -> None:
         raise InputError(f"{where}: lacks '{absent[0]}'; write it with the workflow")
 
 
-def label(row: Mapping[str, Any], with_dataset: bool = False) -> str:
-    """A row in words, such as ``novis, T = 4, S = 2, overlap embed``."""
-    names = ("dataset", "variant") if with_dataset else ("variant",)
+def differing(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Which of data set, model and size at test tell some rows apart, so that labels must name them."""
+    chosen = list(rows)
+    return tuple(name for name in _SHARED if len({row[name] for row in chosen}) > 1)
+
+
+def label(row: Mapping[str, Any], named: Collection[str] = ()) -> str:
+    """A row in words, such as ``novis, T = 4, S = 2, overlap embed``.
+
+    Args:
+        row: of a study.
+        named: what of :func:`differing` is named besides.
+    """
+    names = [name for name in ("dataset", "model", "variant") if name == "variant" or name in named]
     crossed = row["train_clip_length"] != row["clip_length"]
     trained = f" (trained with {row['train_clip_length']})" if crossed else ""
     cut, read = row["sequence_length"] != WHOLE_VIDEO, row["reading"] != OWN_READING
@@ -114,6 +127,7 @@ def label(row: Mapping[str, Any], with_dataset: bool = False) -> str:
         f"T = {row['clip_length']}{trained}",
         f"S = {row['stride']}",
         str(row["tracker"]),
+        *([f"{row['min_size']} px"] if "min_size" in named else []),
         *([f"sequences of {row['sequence_length']} frames"] if cut else []),
     ]
     return ", ".join(words).replace("_", " ")

@@ -12,7 +12,7 @@ from novis.experiment import WHOLE_VIDEO
 from novis.reporting.cells import Cell, Number, Table, groups, number
 from novis.reporting.collect import FRAME_AP
 from novis.reporting.significance import Comparison
-from novis.reporting.study import KEY, StudyResults, label
+from novis.reporting.study import KEY, StudyResults, differing, label
 
 _MISSING = "-"
 # Studies whose AP is not that of tracks, or that have none.
@@ -56,13 +56,15 @@ def headlines(reports: Sequence[StudyReport]) -> list[Headline]:
             found.append(Headline(f"best of {report.study.name}", Number(None), "no run is finished"))
             continue
         best = rows.loc[rows["AP"].idxmax()].to_dict()
-        found.append(Headline(f"AP, best of {report.study.name}", _value(best, "AP"), label(best)))
+        named = differing(rows.to_dict("records"))
+        found.append(Headline(f"AP, best of {report.study.name}", _value(best, "AP"), label(best, named)))
         if report is reports[0]:
             found += _yardstick_headlines(best, report.results)
         online = rows[rows["clip_length"] == 1]
         if len(online) and best["clip_length"] != 1:
             best_online = online.loc[online["AP"].idxmax()].to_dict()
-            found.append(Headline("AP, best online", _value(best_online, "AP"), label(best_online)))
+            detail = label(best_online, named)
+            found.append(Headline("AP, best online", _value(best_online, "AP"), detail))
     return found
 
 

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from novis.reporting.breakdowns import category_table, cost_table, part_table, provenance_table
@@ -48,6 +49,35 @@ def test_costs_are_one_line_a_training_and_test_length(finished):
     assert len(table.sections[0].rows) == 8
     assert [column.name for column in table.columns][-2:] == ["train", "predict"]
     assert [cell.text for cell in table.sections[0].rows[0][-2:]] == ["71.5", "23.5"]
+
+
+def with_a_larger_network(table):
+    """The same runs once more, of another model at another size."""
+    return pd.concat([table, table.assign(model="novis_swin_l", min_size=480)], ignore_index=True)
+
+
+def test_rows_that_differ_in_model_and_size_are_told_apart(finished):
+    report = finished[0]
+    results, runs = with_a_larger_network(report.results), with_a_larger_network(report.runs)
+    for table in (
+        category_table(report.study, results),
+        part_table(report.study, results),
+    ):
+        names = [row[0] for section in table.sections for row in section.rows]
+        assert len(set(names)) == len(names) == len(results)
+        assert "novis swin l, novis, T = 4, S = 2, embed, 480 px" in names
+    rows = provenance_table(report.study, runs).sections[0].rows
+    assert len({row[:3] for row in rows}) == len(runs)
+
+
+def test_costs_of_different_models_and_sizes_are_not_merged(finished):
+    report = finished[0]
+    slow = report.runs.assign(model="novis_swin_l", min_size=480, train_seconds=500.0)
+    runs = pd.concat([report.runs, slow], ignore_index=True)
+    table = cost_table(report.study, runs)
+    assert [column.name for column in table.columns][:2] == ["model", "min size"]
+    seconds = {row[0]: row[-2].text for row in table.sections[0].rows}
+    assert seconds == {"novis_shapes": "71.5", "novis_swin_l": "500.0"}
 
 
 def test_every_run_has_its_origin(finished):

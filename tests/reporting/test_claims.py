@@ -71,6 +71,16 @@ def test_a_list_of_settings_compares_its_first_row_with_the_others(table):
     assert {claim.better for claim in found} == {key(row_of(table, "heuristic"))}
 
 
+def test_settings_that_differ_in_size_alone_are_named_by_it(table):
+    row = aggregate(table[(table["role"] == "row") & (table["tracker"] == "overlap_embed")])
+    both = row.loc[row.index.repeat(2)].reset_index(drop=True)
+    both.loc[1, "min_size"] = 128
+    [claim] = claims("settings", both)
+    assert (
+        claim.text == "novis, T = 4, S = 2, overlap embed, 96 px over novis, T = 4, S = 2, overlap embed, 128 px"
+    )
+
+
 def test_masks_of_clips_are_compared_with_those_of_images_by_the_same_network(mask_file):
     found = claims("mask_quality", aggregate(tidy(read_study(mask_file))))
     assert [claim.text for claim in found] == [

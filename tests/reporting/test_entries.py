@@ -50,6 +50,16 @@ def test_the_full_method_is_the_papers_entry():
             },
             {"method": "Mask2Former", "clips": "OFF"},
         ),
+        (
+            {
+                "variant": "mask2former_vis",
+                "tracker": "embed",
+                "tracker_settings.kind": "embed",
+                "clip_length": 30,
+                "stride": 30,
+            },
+            {"method": "Mask2Former", "clips": "30/30"},
+        ),
     ],
 )
 def test_an_entry_follows_from_the_settings(changes, entry):
@@ -86,6 +96,7 @@ def test_rows_without_numbers_for_the_data_sets_are_left_out():
         (Entry("Swin-L", "NOVIS", "VIS", "4/2", 360), 43.0),
         (Entry("Swin-L", "NOVIS", "VIS", "4/2", 720), 43.5),
         (Entry("R50", "MinVIS", "VIS", "ON", 360), 25.0),
+        (Entry("R50", "Mask2Former", "VIS", "30/30", 360), 17.3),
     ],
 )
 def test_the_counterpart_is_the_papers_row_of_the_same_setting(entry, ap):

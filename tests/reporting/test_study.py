@@ -3,7 +3,7 @@ import json
 import pytest
 
 from novis.errors import InputError
-from novis.reporting.study import label, read_study
+from novis.reporting.study import differing, label, read_study
 
 
 def test_study_keeps_the_order_of_its_rows(ablation_study):
@@ -45,4 +45,13 @@ def test_label_names_the_training_only_where_it_differs(ablation_study):
     row = dict(ablation_study.rows[-1])
     assert label(row) == "novis, T = 4, S = 2, oracle"
     assert label(row | {"train_clip_length": 8}) == "novis, T = 4 (trained with 8), S = 2, oracle"
-    assert label(row, with_dataset=True).startswith("shapes, novis")
+
+
+def test_label_names_what_differs_within_the_study(ablation_study):
+    row = dict(ablation_study.rows[-1])
+    larger = row | {"model": "novis_swin_l", "min_size": 480}
+    assert differing([row, row]) == ()
+    assert differing([row, larger]) == ("model", "min_size")
+    assert differing([row, row | {"dataset": "ovis"}]) == ("dataset",)
+    assert label(larger, differing([row, larger])) == "novis swin l, novis, T = 4, S = 2, oracle, 480 px"
+    assert label(row, ("dataset",)) == "shapes, novis, T = 4, S = 2, oracle"

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from novis.reporting.cells import Column, Number, Section, Table
@@ -41,6 +42,13 @@ def test_headlines_name_the_best_row_its_yardsticks_and_online(finished):
     oracle = best[(best["tracker"] == "oracle") & (best["variant"] == "novis")]["AP"].item()
     assert found["AP, oracle linking"].value.value == pytest.approx(oracle)
     assert "T = 1" in found["AP, best online"].detail
+
+
+def test_headlines_name_the_size_where_rows_differ_in_it(finished):
+    results = finished[1].results
+    larger = results.assign(min_size=128, AP=results["AP"] + 1)
+    report = replace(finished[1], results=pd.concat([results, larger], ignore_index=True))
+    assert all(one.detail.endswith("128 px") for one in headlines([report]) if "best" in one.label)
 
 
 def test_headline_of_an_unfinished_study_is_missing(finished):
