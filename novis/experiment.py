@@ -230,6 +230,7 @@ def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> 
         _known("reading", reading, config, study)
     if fields["starts"] not in ("all", "stride"):
         raise InputError(f"study '{study}': starts '{fields['starts']}' must be 'all' or 'stride'")
+    _check_split(study, fields["split"], config["datasets"][fields["dataset"]])
     if fields["split"] == FULL and "validation" not in config["datasets"][fields["dataset"]]:
         raise InputError(
             f"study '{study}': split '{FULL}' is tested on the official validation set, which dataset "
@@ -242,6 +243,15 @@ def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> 
     min_size = fields["min_size"] or config["datasets"][fields["dataset"]]["min_size"]
     prediction = Prediction(training, test_length, starts, min_size, reading)
     return Tracking(prediction, stride, fields["tracker"], sequence_length)
+
+
+def _check_split(study: str, split: Any, dataset: Mapping[str, Any]) -> None:
+    folds = [f"fold{number}" for number in range(dataset.get("folds", 2))]
+    if split not in (*folds, HOLDOUT, FULL):
+        raise InputError(
+            f"study '{study}': split '{split}' is none of {', '.join((*folds, HOLDOUT, FULL))}; how many "
+            "folds there are is 'folds' of the data set"
+        )
 
 
 def _clips(study: str, fields: Mapping[str, Any]) -> tuple[int | str, int, int | str, str]:

@@ -85,16 +85,18 @@ def test_the_network_knows_nothing_of_files(module):
     assert not imported(source(module)) & forbidden
 
 
-def test_the_workflow_needs_only_the_experiment_and_the_cluster():
+def test_the_workflow_needs_only_the_experiment_the_settings_of_trackers_and_the_cluster():
+    allowed = ("from novis import experiment", "from novis.tracking.settings import check_trackers")
     for path in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]:
         for line in path.read_text().splitlines():
             if "novis" in line and line.strip().startswith(("import ", "from ")):
-                known = line.strip() == "from novis import experiment" or "from novis.cluster import" in line
+                known = line.strip() in allowed or "from novis.cluster import" in line
                 assert known, f"{path}: {line}"
 
 
-def test_the_experiment_needs_only_the_standard_library():
-    for name in import_closure("novis.experiment"):
+@pytest.mark.parametrize("module", ["novis.experiment", "novis.tracking.settings"])
+def test_what_the_workflow_reads_needs_only_the_standard_library(module):
+    for name in import_closure(module):
         for other in imported(source(name)):
             top = other.split(".")[0]
             assert top == "novis" or top in sys.stdlib_module_names, f"{name} imports {other}"

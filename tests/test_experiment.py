@@ -173,6 +173,8 @@ def test_the_official_validation_set_is_not_looked_at_in_training():
         ({"stride": None}, "lacks 'stride'"),
         ({"test_clip_length": 6}, "trained with T=4 cannot be tested with T=6"),
         (OFFLINE | {"variant": "novis"}, "trained with T=4 cannot be tested with T=video"),
+        ({"split": "test"}, "split 'test' is none of fold0, fold1, holdout, full"),
+        ({"split": "fold2"}, "split 'fold2' is none of fold0, fold1, holdout, full; how many folds"),
         ({"split": "full"}, "write it under datasets.toy.validation"),
         (OFFLINE | {"stride": 2}, "S=2 with test clip length T=video"),
         (OFFLINE | {"variant": "novis", "sequence_length": 8}, "trained with T=4 cannot be tested with T=8"),
@@ -189,6 +191,12 @@ def test_the_official_validation_set_is_not_looked_at_in_training():
 def test_a_mistake_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         expand("table", with_block(**changes))
+
+
+def test_there_are_as_many_folds_as_the_data_set_says():
+    config = with_block(split="fold2")
+    config["datasets"]["toy"]["folds"] = 3
+    assert expand("table", config).rows[0].fields["split"] == "fold2"
 
 
 def test_a_mistake_under_the_defaults_is_named():

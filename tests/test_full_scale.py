@@ -77,6 +77,13 @@ def test_table_3_is_the_papers_ablation():
     assert len({row.prediction.training for row in rows}) == 4 * 2 * 3
 
 
+def test_the_parents_export_ten_tracks():
+    # Mask2Former for video and MinVIS keep the ten best, on OVIS too; NOVIS keeps 30 there (Table 4).
+    kept = {name: PAPER["datasets"][name]["top_k"] for name in PAPER["datasets"]}
+    assert {kept[name] for name in kept if name.endswith("_parents")} == {10}
+    assert (kept["ovis"], kept["ytvis_2019"]) == (30, 10)
+
+
 def networks():
     """The distinct networks of the paper, with a training of each."""
     found = {}

@@ -44,10 +44,7 @@ def cost_table(study: StudyResults, runs: pd.DataFrame) -> Table:
     own = [*shared, "variant", "train_clip_length", "split", "seed", "clip_length", "iterations"]
     lines = runs.groupby(own, sort=False, dropna=False)[stages].agg(["max", "count"])
     columns = (
-        *(
-            Column(name.replace("_", " "), align="left" if name in _WORDS else "right")
-            for name in own
-        ),
+        *(Column(name.replace("_", " "), align="left" if name in _WORDS else "right") for name in own),
         *(Column(stage.removesuffix("_seconds"), "seconds") for stage in stages),
     )
     rows = [

@@ -1,4 +1,7 @@
-"""What can be chosen about a tracker: one entry of ``trackers`` in a configuration."""
+"""What can be chosen about a tracker: one entry of ``trackers`` in a configuration.
+
+The standard library only: the workflow checks every entry before anything runs.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -78,3 +81,16 @@ class TrackerSettings:
         if "kind" not in settings:
             raise InputError(f"a tracker needs a kind: {', '.join(KINDS)}")
         return cls(**settings)
+
+
+def check_trackers(trackers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse the first entry of a configuration's ``trackers`` that is no tracker.
+
+    Raises:
+        InputError: its name, and what is wrong with it.
+    """
+    for name, settings in trackers.items():
+        try:
+            TrackerSettings.from_dict(settings)
+        except InputError as error:
+            raise InputError(f"trackers.{name}: {error}") from error

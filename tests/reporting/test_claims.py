@@ -76,9 +76,8 @@ def test_settings_that_differ_in_size_alone_are_named_by_it(table):
     both = row.loc[row.index.repeat(2)].reset_index(drop=True)
     both.loc[1, "min_size"] = 128
     [claim] = claims("settings", both)
-    assert (
-        claim.text == "novis, T = 4, S = 2, overlap embed, 96 px over novis, T = 4, S = 2, overlap embed, 128 px"
-    )
+    row = "novis, T = 4, S = 2, overlap embed"
+    assert claim.text == f"{row}, 96 px over {row}, 128 px"
 
 
 def test_masks_of_clips_are_compared_with_those_of_images_by_the_same_network(mask_file):

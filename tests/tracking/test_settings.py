@@ -1,7 +1,7 @@
 import pytest
 
 from novis.errors import InputError
-from novis.tracking.settings import KINDS, TrackerSettings
+from novis.tracking.settings import KINDS, TrackerSettings, check_trackers
 from novis.tracking.similarity import SIMILARITIES
 
 
@@ -35,6 +35,15 @@ def test_a_configuration_entry_becomes_settings():
 def test_what_is_wrong_is_named(settings, message):
     with pytest.raises(InputError, match=message):
         TrackerSettings.from_dict(settings)
+
+
+def test_a_wrong_entry_of_a_configuration_is_named():
+    check_trackers({"embed": {"kind": "embed"}})
+    with pytest.raises(
+        InputError,
+        match=r"trackers\.late: tracker setting kind: unknown value 'embedd'; did you mean 'embed'",
+    ):
+        check_trackers({"embed": {"kind": "embed"}, "late": {"kind": "embedd"}})
 
 
 def test_every_similarity_is_a_kind():

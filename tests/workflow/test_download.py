@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
@@ -55,6 +56,30 @@ def test_frames_brought_by_hand_are_not_downloaded(checkout):
 def test_annotations_brought_by_hand_are_never_made_again(checkout, place):
     touch(checkout.folder / "data/ovis" / place)
     assert checkout.planned(SPLIT)[0] == {"split": 1}
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_frames_missing_beside_their_annotations_stop_the_run_with_the_steps(checkout, empty):
+    touch(checkout.folder / ANNOTATIONS)
+    touch(checkout.folder / WEIGHTS)
+    if empty:
+        (checkout.folder / "data/ovis/train/walk").mkdir(parents=True)
+    checkpoint = "results/ovis/fold0/novis_r50-novis/T4-seed0/checkpoint.pth"
+    text = checkout.snakemake("--cores", "1", checkpoint, check=False)
+    assert f"{ANNOTATIONS} is here, but its frames are not: there is no file below data/ovis/train. " in text
+    removed = "remove data/ovis/train, then " if empty else ""
+    assert f"To download them: {removed}snakemake --cores 1 data/ovis/train" in text
+    assert not (checkout.folder / "results/ovis").exists(), "nothing was begun"
+    shutil.rmtree(checkout.folder / "data/ovis/train", ignore_errors=True)
+    assert checkout.planned("data/ovis/train")[0] == {"download_ovis_train_frames": 1}
+
+
+def test_frames_that_come_with_their_annotations_are_fetched_again_with_them(checkout):
+    touch(checkout.folder / "data/ytvis_2021/train/instances.json")
+    touch(checkout.folder / WEIGHTS)
+    checkpoint = "results/ytvis_2021/fold0/novis_r50-novis/T4-seed0/checkpoint.pth"
+    text = checkout.snakemake("--cores", "1", checkpoint, check=False)
+    assert "or delete data/ytvis_2021/train/instances.json to have both downloaded" in text
 
 
 def test_official_weights_are_downloaded_and_converted(checkout):

@@ -134,6 +134,16 @@ def test_a_study_is_a_target(checkout):
     assert "report" not in counts
 
 
+def test_a_configuration_of_schedules_alone_trains_nothing(checkout, tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    block = config["studies"]["table3"]["blocks"][0] | {"tracker": "embed"}
+    config["studies"] = {"table4": {"layout": "schedules", "title": "Schedules", "blocks": [block]}}
+    (tmp_path / "schedules.yaml").write_text(yaml.safe_dump(config))
+    counts, text = checkout.planned("-p", "--configfile", str(tmp_path / "schedules.yaml"))
+    assert counts == {"configure": 2, "study": 1, "report": 1}
+    assert "--overlays" not in text
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -143,6 +153,13 @@ def test_a_study_is_a_target(checkout):
         (lambda c: c["studies"]["table3"]["blocks"][0].update(tracker="embd"), "did you mean 'embed'"),
         (lambda c: c["studies"]["table3"]["blocks"][0].update(stride=5), "S must lie in 1..T"),
         (lambda c: c["studies"]["table3"]["blocks"][0].update(test_clip_length=6), "trained with T=4"),
+        (lambda c: c["studies"]["table3"]["blocks"][0].update(split="test"), "split 'test'"),
+        (lambda c: c["defaults"].update(split=["fold0", "fold2"]), "fold2"),
+        (lambda c: c.update(trackers={"late": {"kind": "embed", "bufer_length": 4}}), "bufer_length"),
+        (lambda c: c.update(trackers={"late": {"kind": "embedd"}}), "embedd"),
+        (lambda c: c.update(trackers={"late": {"kind": "heuristic", "buffer_length": 2}}), "buffer_length"),
+        (lambda c: c.update(readings={"output": {"qeury": "output"}}), "qeury"),
+        (lambda c: c.update(readings={"output": {"query": "outptu"}}), "outptu"),
     ],
 )
 def test_a_mistake_in_a_configuration_is_named_before_anything_runs(checkout, edit, message, tmp_path):
@@ -195,6 +212,21 @@ def test_missing_data_are_told_with_what_was_looked_for_and_where_to_get_it(chec
     assert "Traceback" not in text
 
 
+def test_missing_frames_of_a_data_set_that_is_brought_are_told(checkout, tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    del config["datasets"]["tiny"]["generate"]
+    config["datasets"]["tiny"]["source"] = "Ask the authors of tiny."
+    config["data_root"] = str(tmp_path)
+    (tmp_path / "missing.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/annotations_train.json").touch()
+    run = "results/tiny/fold0/novis_shapes-novis/T4-seed0/checkpoint.pth"
+    words = ("-c1", run, "--configfile", str(tmp_path / "missing.yaml"))
+    text = checkout.snakemake(*words, check=False)
+    assert f"there is no file below {tmp_path}/tiny/train. Ask the authors of tiny." in text
+    assert "Traceback" not in text
+
+
 @pytest.fixture
 def official(checkout, tmp_path):
     """A study tested on an official validation set whose list of videos lies there."""
@@ -222,6 +254,22 @@ def test_without_ground_truth_rows_are_exported_and_not_scored(checkout, officia
     assert not {"evaluate", "split"} & set(counts), "yardsticks and per-frame AP need scores"
     assert counts["list_videos"] == 2
     assert "training.validation_interval=0" in text
+
+
+def test_sequences_of_an_official_set_without_ground_truth_cost_nothing(checkout, official, tmp_path):
+    config = yaml.safe_load((tmp_path / "official.yaml").read_text())
+    whole = {"variant": "novis", "clip_length": 4, "stride": 2, "tracker": "embed"}
+    offline = {"variant": "mask2former_vis", "test_clip_length": "video", "stride": 1, "tracker": "identity"}
+    cut = {"clip_length": 4, "sequence_length": 5}
+    config["studies"] = {
+        "figure1": {"layout": "paradigms", "title": "x", "blocks": [whole, whole | cut, offline | cut]}
+    }
+    (tmp_path / "official.yaml").write_text(yaml.safe_dump(config))
+    counts, _ = checkout.planned(*official)
+    assert counts["train"] == counts["predict"] == counts["track"] == counts["submit"] == 1
+    write_official(tmp_path / "official/truth.json", [{"id": 1}])
+    counts, _ = checkout.planned(*official)
+    assert (counts["train"], counts["predict"], counts["evaluate"]) == (2, 2, 3)
 
 
 def test_prediction_is_of_the_official_set_and_training_of_the_training_set(checkout, official, tmp_path):

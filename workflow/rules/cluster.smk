@@ -31,7 +31,9 @@ def check_cluster():
 
 def begin():
     run.claim(STATE, alone=not workflow.local_exec)
-    if absent := by_hand(job.rule.name for job in workflow.dag.needrun_jobs()):
+    jobs = list(workflow.dag.needrun_jobs())
+    absent = by_hand(job.rule.name for job in jobs) + without_frames(jobs)
+    if absent:
         raise experiment.InputError("\n".join(absent))
     if workflow.executor_plugin.name == "slurm":
         check_cluster()

@@ -1,5 +1,6 @@
 # What the rules share: the checked configuration, the studies, paths and messages.
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from snakemake.utils import validate
 
 from novis import experiment
 from novis.cluster import frozen, preflight
+from novis.tracking.settings import check_trackers
 
 if not workflow.is_main_process:
     # A job runs what it was submitted for, whatever has been edited since.
@@ -25,6 +27,7 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 SCRATCH = '${NOVIS_SCRATCH:+--scratch "$NOVIS_SCRATCH"}'
 
 try:
+    check_trackers(config["trackers"])
     STUDIES = {name: experiment.expand(name, config) for name in config["studies"]}
     experiment.check_variants("keep_features", config["keep_features"], config)
 except experiment.InputError as error:
@@ -37,6 +40,14 @@ wildcard_constraints:
 
 def below_data_root(paths):
     return [str(Path(config["data_root"]) / path) for path in paths]
+
+
+def is_here(path):
+    """Whether a file is there, or a folder with a file somewhere below it."""
+    path = Path(path)
+    if path.is_dir():
+        return any(is_here(entry.path) for entry in os.scandir(path))
+    return path.is_file()
 
 
 def first_present(paths):

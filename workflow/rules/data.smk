@@ -112,6 +112,47 @@ def not_found(found):
     return f"data set not found; looked for {looked_for}. {found['source']}"
 
 
+# The rules whose `frames` is the folder of the frames that they read.
+READS_FRAMES = ("train", "features", "predict", "speed", "overlays", "gallery")
+
+
+def without_frames(jobs):
+    """What to say of annotations that are there without their frames, for the jobs that read them."""
+    made = {str(file) for job in jobs for file in job.output}
+    needed = {
+        (str(job.params.frames), str(job.input.annotations))
+        for job in jobs
+        if job.rule.name in READS_FRAMES
+    }
+    return [
+        f"{annotations} is here, but its frames are not: there is no file below {folder}. "
+        f"{where_from(folder, annotations)}"
+        for folder, annotations in sorted(needed)
+        if Path(annotations).exists()
+        and annotations not in made
+        and not is_here(folder)
+    ]
+
+
+def where_from(folder, annotations):
+    """How to come by the frames of a set of videos."""
+    if annotations in [candidates(name)[0] for name in generated()]:
+        return f"Delete {annotations}, and both are generated anew."
+    sources = [
+        found for _, found in sets() if below_data_root([found["frames"]])[0] == folder
+    ]
+    files = [
+        str(public("data", name)) for found in sources for name in found["downloads"]
+    ]
+    if absent := dict.fromkeys(file for file in files if not is_here(file)):
+        empty = [file for file in absent if Path(file).exists()]
+        removed = f"remove {', '.join(empty)}, then " if empty else ""
+        return f"To download them: {removed}snakemake --cores 1 {' '.join(absent)}"
+    if files:
+        return f"Bring them, or delete {annotations} to have both downloaded."
+    return " ".join(dict.fromkeys(found["source"] for found in sources))
+
+
 NOT_FOUND = {f"find_{name}": not_found(found) for name, found in brought().values()}
 
 

@@ -68,14 +68,16 @@ def study_content(name):
 
 
 def outcome(tracking):
-    """What a tracked run ends in: scores, and the zip for a server where it is tested on an official set."""
+    """What a tracked run ends in: scores, and the zip for a server where it is tested on an official set.
+
+    Sequences cut from an official set whose ground truth is held back end in nothing: no server takes them.
+    """
     training = tracking.prediction.training
     scores = ["metrics.json", "matches.npz"] if is_scored(training) else []
     whole = tracking.sequence_length == experiment.WHOLE_VIDEO
     export = ["results.zip"] if training.split == experiment.FULL and whole else []
-    return [
-        tracking_file(tracking, name) for name in (*scores, *export, "linking.json")
-    ]
+    names = [*scores, *export, "linking.json"] if scores or export else []
+    return [tracking_file(tracking, name) for name in names]
 
 
 def scores_of(names):
@@ -144,7 +146,10 @@ def external_scores(names):
 
 
 def pictures():
-    """Overlays of the full method (or the first row), of the first seed, in both folds."""
+    """Overlays of the full method (or the first row), of the first seed, in both folds.
+
+    None where no study tracks whole videos.
+    """
     scored = [study for study in STUDIES.values() if study.needs_scores]
     rows = [row for study in scored for row in study.rows]
     rows = [row for row in rows if row.sequence_length == experiment.WHOLE_VIDEO]
@@ -153,6 +158,8 @@ def pictures():
         for row in rows
         if config["trackers"][row.tracker]["kind"] == "overlap_embed"
     ] or rows
+    if not chosen:
+        return []
     first = chosen[0]
     kin = [
         row
@@ -249,9 +256,12 @@ rule report:
         runtime=30,
     params:
         code=code_of("report"),
+        overlays=lambda w, input: (
+            f"--overlays {input.overlays}" if input.overlays else ""
+        ),
         folder=REPORT,
     shell:
-        "novis report --studies {input.studies} --overlays {input.overlays} --output {params.folder} 2> {log}"
+        "novis report --studies {input.studies} {params.overlays} --output {params.folder} 2> {log}"
 
 
 for name in STUDIES:
