@@ -56,6 +56,7 @@ STAGES = {
         "novis.data.coco_clips",
     ),
     "predict": ("novis.model", "novis.engine.streaming", "novis.engine.features"),
+    "merge": ("novis.storage.shards",),
     "track": ("novis.tracking.track",),
     "speed": ("novis.engine.live",),
     "evaluate": ("novis.evaluation.evaluate",),

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from novis.clips import latency
 from novis.engine.hardware import describe_hardware, synchronise
-from novis.engine.streaming import VideoPlan, VideoStream
+from novis.engine.streaming import FRAMES_PER_BATCH, VideoPlan, VideoStream
 from novis.structures import Video
 from novis.tracking.clip_window import prediction_of
 from novis.tracking.settings import TrackerSettings
@@ -49,9 +49,14 @@ class Stopwatch:
         return time.perf_counter()
 
 
-def live_stream(model: torch.nn.Module, precision: str, stride: int, batch: int = 1) -> VideoStream:
-    """A stream that decodes ``batch`` clips at once, and encodes the frames that one brings."""
-    return VideoStream(model, precision, frames_per_batch=stride * batch, clips_per_batch=batch)
+def live_stream(model: torch.nn.Module, precision: str, stride: int | None, batch: int = 1) -> VideoStream:
+    """A stream that decodes ``batch`` clips at once, and encodes the frames that one brings.
+
+    Without a stride (each video is one clip) nothing waits for single frames, and they are
+    encoded a few at a time.
+    """
+    frames = FRAMES_PER_BATCH if stride is None else stride
+    return VideoStream(model, precision, frames_per_batch=frames * batch, clips_per_batch=batch)
 
 
 def track_live(
@@ -115,7 +120,12 @@ def warm_up(stream: VideoStream, plan: VideoPlan, frame: np.ndarray, stride: int
 
 
 def speed_record(
-    stream: VideoStream, num_frames: int, seconds: float, plan: VideoPlan, stride: int, num_warm_up: int
+    stream: VideoStream,
+    num_frames: int,
+    seconds: float,
+    plan: VideoPlan,
+    stride: int | None,
+    num_warm_up: int,
 ) -> dict[str, object]:
     """Frames a second and all that they depend on.
 
@@ -124,7 +134,7 @@ def speed_record(
         num_frames: of all videos.
         seconds: from decoded frames to the masks of the best tracks, of all videos.
         plan: of one of the videos.
-        stride: S.
+        stride: S; None where each video is one clip, whose latency is as long as itself.
         num_warm_up: clips that ran before the clock.
     """
     return {
@@ -135,6 +145,6 @@ def speed_record(
         "warm_up_clips": num_warm_up,
         "precision": stream.precision,
         "input_size": list(plan.input_size),
-        "latency_frames": asdict(latency(plan.clip_length, stride)),
+        "latency_frames": None if stride is None else asdict(latency(plan.clip_length, stride)),
         "hardware": describe_hardware(stream.device),
     }

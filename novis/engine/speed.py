@@ -74,7 +74,8 @@ def speed(
     places = np.linspace(0, len(truth.videos) - 1, min(num_videos, len(truth.videos))).round().astype(int)
     chosen = [truth.videos[place] for place in places]
     length = parse_clip_length(clip_length)
-    stream = live_stream(model, precision, stride)
+    step = None if length is None else stride
+    stream = live_stream(model, precision, step)
     plans = [plan_for(model, video, length, stride, min_size) for video in chosen]
     num_warm_up = warm_up(stream, plans[0], read_frame(frames, chosen[0], 0), stride)
     seconds = 0.0
@@ -86,7 +87,7 @@ def speed(
             )
             seconds += spent
     num_frames = sum(video.length for video in chosen)
-    record = speed_record(stream, num_frames, seconds, plans[0], stride, num_warm_up)
+    record = speed_record(stream, num_frames, seconds, plans[0], step, num_warm_up)
     about = {
         "videos": [video.name for video in chosen],
         "clip_length": clip_length,

@@ -5,7 +5,7 @@ named, never counted as nothing.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from novis.clips import clip_starts, overlap_lengths
 from novis.data.annotations import read_annotations
 from novis.data.shapes.settings import ShapesSettings
 from novis.data.transforms import test_size
-from novis.experiment import TRAINING, WHOLE_VIDEO, Training, benchmark_of, overrides
+from novis.experiment import FULL, HOLDOUT, TRAINING, WHOLE_VIDEO, Training, benchmark_of, overrides
 from novis.planning.jobs import Job
 from novis.planning.rates import ANY, DatasetSize, Rate, Rates
 
@@ -46,7 +46,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class _Clips:
-    """Sizes of one prediction: V videos of equal length, their clips, the network's input."""
+    """Sizes of one prediction: V videos taken as of equal length, their clips, the network's input."""
 
     num_videos: int
     length: int
@@ -93,9 +93,11 @@ class CostModel:
         bill = _Bill(self._rates)
         stage = self._stages.get(job.rule)
         if stage:
-            size = self.size(job.fields["dataset"])
+            name, split = job.fields["dataset"], job.fields["split"]
+            size = self.size(name) if job.rule == "train" else self.tested(name, split)
             if size is None:
-                bill.cost.unknown.add(f"size of data set '{job.fields['dataset']}'")
+                missing = validation_of(name) if job.rule != "train" and split == FULL else name
+                bill.cost.unknown.add(f"size of data set '{missing}'")
             else:
                 stage(bill, job.fields, size)
         bill.seconds("startup", ANY, 1)
@@ -103,12 +105,29 @@ class CostModel:
 
     def size(self, dataset: str) -> DatasetSize | None:
         """Videos and frames of a data set: counted, generated, or stated among the rates."""
-        if dataset not in self._sizes:
-            self._sizes[dataset] = self._size(dataset)
-        return self._sizes[dataset]
+        return self._known(dataset, self._config["datasets"][dataset], benchmark_of(dataset))
 
-    def _size(self, name: str) -> DatasetSize | None:
-        dataset = self._config["datasets"][name]
+    def tested(self, dataset: str, split: str) -> DatasetSize | None:
+        """Videos and frames that a split is tested on: a part of the data set, or its validation set."""
+        settings = self._config["datasets"][dataset]
+        if split == FULL:
+            other = validation_of(benchmark_of(dataset))
+            return self._known(validation_of(dataset), settings["validation"], other)
+        whole = self.size(dataset)
+        if whole is None:
+            return None
+        parts = settings.get("holdout", 7) if split == HOLDOUT else settings.get("folds", 2)
+        videos = max(round(whole.videos / parts), 1)
+        return replace(whole, videos=videos, frames=round(whole.frames * videos / whole.videos))
+
+    def _known(self, name: str, found: Mapping[str, Any], benchmark: str) -> DatasetSize | None:
+        if name not in self._sizes:
+            stated = self._rates.datasets
+            self._sizes[name] = self._there(found) or stated.get(name) or stated.get(benchmark)
+        return self._sizes[name]
+
+    def _there(self, dataset: Mapping[str, Any]) -> DatasetSize | None:
+        """The size of a set of videos whose annotations lie here, or that is generated."""
         candidates = [Path(self._config["data_root"]) / path for path in dataset["annotations"]]
         present = next((path for path in candidates if path.exists()), None)
         if present:
@@ -119,7 +138,7 @@ class CostModel:
             drawn = ShapesSettings.from_config(dataset["generate"].get("settings", {}))
             count = dataset["generate"]["num_videos"]
             return DatasetSize(count, count * drawn.num_frames, *drawn.frame_size, "configured")
-        return self._rates.datasets.get(name) or self._rates.datasets.get(benchmark_of(name))
+        return None
 
     def _train(self, bill: "_Bill", fields: Mapping[str, str], size: DatasetSize) -> None:
         settings = self._model(fields)
@@ -175,10 +194,8 @@ class CostModel:
         bill.seconds("clip_decoding", fields["model"], share * decoded * clips.megapixels)
 
     def _clips(self, fields: Mapping[str, str], size: DatasetSize) -> _Clips:
-        """The clips of a run's validation part, its videos taken as of equal length."""
-        folds = self._config["datasets"][fields["dataset"]].get("folds", 2)
-        num_videos = max(round(size.videos / (folds if fields["split"].startswith("fold") else 1)), 1)
-        length = max(round(size.frames / size.videos), 1)
+        """The clips of the videos that a run is tested on."""
+        num_videos, length = size.videos, max(round(size.frames / size.videos), 1)
         whole = fields["clip_length"] == WHOLE_VIDEO
         clip_length = length if whole else int(fields["clip_length"])
         stride = 1 if fields["starts"] == "all" else int(fields["starts"].removeprefix("every"))
@@ -197,6 +214,11 @@ class CostModel:
             file = self._config["models"][fields["model"]]["file"]
             self._settings[key] = configuration.load(file, overrides(training, self._config)).to_dict()
         return self._settings[key]
+
+
+def validation_of(dataset: str) -> str:
+    """The name among rates of a data set's official validation set."""
+    return f"{dataset}_validation"
 
 
 def _use(fields: Mapping[str, str]) -> tuple[str, str]:

@@ -73,6 +73,11 @@ def test_clips_are_decoded_one_at_a_time(model):
     assert (stream.clips_per_batch, stream.frames_per_batch) == (1, 2)
 
 
+def test_frames_of_a_video_that_is_one_clip_are_encoded_a_few_at_a_time(model):
+    stream = live_stream(model, "fp32", stride=None)
+    assert (stream.clips_per_batch, stream.frames_per_batch) == (1, 4)
+
+
 @pytest.mark.parametrize(
     ("num_frames", "stride", "expected"), [(9, 2, 2), (9, 3, 2), (3, 1, 1), (1, 1, 1), (4, 3, 1)]
 )
@@ -89,3 +94,4 @@ def test_a_speed_names_hardware_batch_and_latency(model):
     assert record["batch"] == 1
     assert record["latency_frames"] == {"first": 1, "settled": 2}
     assert record["hardware"]["torch"] == torch.__version__
+    assert speed_record(live_stream(model, "fp32", None), 30, 2.0, plan, None, 1)["latency_frames"] is None

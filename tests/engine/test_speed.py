@@ -4,6 +4,7 @@ import pytest
 
 from novis.engine.speed import speed
 from novis.errors import InputError
+from novis.model.novis import NOVIS
 
 
 def arguments(toy_dataset, checkpoint, output, **changes):
@@ -30,6 +31,25 @@ def test_frames_a_second_are_those_of_the_chosen_videos(toy_dataset, checkpoint,
     assert record["latency_frames"] == {"first": 1, "settled": 2}
     assert record["hardware"]["device"]
     assert [path.name for path in tmp_path.iterdir()] == ["speed.json"]
+
+
+def test_a_video_as_one_clip_has_no_latency_of_frames(toy_dataset, checkpoint, tmp_path, monkeypatch):
+    encoded = []
+    original = NOVIS.frame_features
+
+    def watch(self, frames, *rest):
+        encoded.append(len(frames))
+        return original(self, frames, *rest)
+
+    monkeypatch.setattr(NOVIS, "frame_features", watch)
+    (tmp_path / "short.txt").write_text("video_4\n")
+    changes = {"clip_length": "video", "stride": 1, "settings": {"kind": "identity"}}
+    changes["videos"] = tmp_path / "short.txt"
+    speed(**arguments(toy_dataset, checkpoint, tmp_path / "speed.json", **changes))
+    record = json.loads((tmp_path / "speed.json").read_text())
+    assert record["latency_frames"] is None
+    assert record["num_frames"] == 3
+    assert encoded == [3, 3], "the frames of the video, once to warm up and once for the clock"
 
 
 def test_no_videos_are_no_measurement(toy_dataset, checkpoint, tmp_path):

@@ -1,11 +1,13 @@
 """Costs against sums made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from novis.experiment import Prediction, Tracking, Training
 from novis.planning.costs import CostModel
 from novis.planning.jobs import Job
-from novis.planning.rates import ANY, DatasetSize, Rate, Rates
+from novis.planning.rates import ANY, DatasetSize, Rate, Rates, read_rates
 from tests.paths import ROOT
 
 # 10 videos of 20 frames of 720 x 1280, so 5 videos and 100 frames in a fold.
@@ -117,6 +119,38 @@ def test_what_no_rate_is_known_for_is_named_and_not_taken_for_nothing():
     assert cost.gpu_seconds == 0
     nothing = CostModel(CONFIG, Rates()).cost(job("train", TRAINING))
     assert "size of data set 'ovis'" in nothing.unknown
+
+
+@pytest.mark.parametrize(
+    ("split", "videos"), [("fold1", 5), ("holdout", 1), ("full", 3)], ids=["half", "one in seven", "official"]
+)
+def test_only_the_videos_that_a_split_is_tested_on_are_predicted(split, videos):
+    official = {"ovis_validation": DatasetSize(3, 90, 720, 1280, "invented")}
+    known = Rates(rates().rates, {"ovis": SIZE} | official)
+    datasets = CONFIG["datasets"]["ovis"] | {"validation": {"annotations": ["valid.json"]}}
+    config = CONFIG | {"datasets": {"ovis": datasets, "ovis_coco": datasets}}
+    for name in ("ovis", "ovis_coco"):
+        run = Tracking(Prediction(replace(TRAINING, dataset=name, split=split), 4, "all", 360), 2, "clips")
+        frames = 90 if split == "full" else 20 * videos
+        cost = CostModel(config, known).cost(job("evaluate", run))
+        assert cost.cpu_seconds == pytest.approx(frames * 0.125 + 7)
+
+
+def test_a_validation_set_of_unknown_size_is_named():
+    datasets = CONFIG["datasets"]["ovis"] | {"validation": {"annotations": ["valid.json"]}}
+    model = CostModel(CONFIG | {"datasets": {"ovis": datasets}}, rates())
+    run = replace(TRAINING, split="full")
+    assert model.cost(job("features", Prediction(run, 4, "all", 360))).unknown == {
+        "size of data set 'ovis_validation'"
+    }
+    assert not model.cost(job("train", run)).unknown, "it trains on the training set"
+
+
+def test_the_papers_data_sets_have_sizes_of_both_parts():
+    known = read_rates([ROOT / "config" / "rates" / "known.yaml"]).datasets
+    counts = {name: known[name].videos for name in ("ovis_validation", "ytvis_2019_validation")}
+    assert counts == {"ovis_validation": 140, "ytvis_2019_validation": 302}
+    assert known["ytvis_2021_validation"].videos == 421
 
 
 def test_sizes_of_generated_data_sets_follow_from_the_configuration():

@@ -107,5 +107,7 @@ if SHARDS > 1:
         resources:
             mem_mb=growing(2000),
             runtime=240,
+        params:
+            code=code_of("merge"),
         shell:
             "novis merge --shards {input} --output {output} 2> {log}"

@@ -17,7 +17,7 @@ rule speed:
         mem_mb=growing(16000),
         runtime=60,
     params:
-        version=experiment.VERSIONS["predict"],
+        code=code_of("speed"),
         frames=test_frames,
         tracker=lambda w: settings(config["trackers"][w.tracker]),
         top_k=dataset_setting("top_k"),
