@@ -51,7 +51,7 @@ def cost_table(study: StudyResults, runs: pd.DataFrame) -> Table:
         (*(_field(value) for value in key), *(number(line[stage, "max"]) for stage in stages))
         for key, line in lines.iterrows()
     ]
-    notes = ("Wall-clock seconds of one job; of several like it, the longest.",)
+    notes = ("Wall-clock seconds of one job, or of all shards of one; of several like it, the longest.",)
     return Table(f"{study.name}_costs", "Run times", columns, (Section(tuple(rows)),), notes)
 
 

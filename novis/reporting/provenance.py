@@ -1,7 +1,7 @@
 """Where a number comes from: the run's checkpoint, the code that made it, and what it cost."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ def checkpoint_record(row: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         ``checkpoint_sha256``, ``checkpoint_code``, ``iterations`` and ``other_code`` (True
         where another version of the training code made the checkpoint), each None where
-        unknown; and for each of the row's ``benchmarks`` (a stage's name and the file that
-        its rule's benchmark wrote) ``STAGE_seconds``. The training's own count replaces its
-        job's: it holds what came before an interruption.
+        unknown; and for each of the row's ``benchmarks`` (a stage's name and the files that
+        its rule's benchmarks wrote, one a job) ``STAGE_seconds``, those of all jobs. The training's
+        own count replaces its job's: it holds what came before an interruption.
     """
     record = _training_record(row.get("checkpoint"))
     code = record.get("code")
     benchmarks = row.get("benchmarks") or {}
-    seconds = {"train": None} | {stage: _benchmark_seconds(path) for stage, path in benchmarks.items()}
+    seconds = {"train": None} | {stage: _seconds(files) for stage, files in benchmarks.items()}
     if "seconds" in record:
         seconds["train"] = record["seconds"]
     return {
@@ -50,6 +50,12 @@ def _training_record(checkpoint: str | None) -> Mapping[str, Any]:
         return {}
     path = Path(checkpoint).with_name(_TRAINING)
     return read_json(path, "record of a training") if path.exists() else {}
+
+
+def _seconds(files: Sequence[str]) -> float | None:
+    """Of all jobs of a stage together; None where one of them is not known."""
+    seconds = [_benchmark_seconds(path) for path in files]
+    return None if None in seconds else sum(seconds)
 
 
 def _benchmark_seconds(path: str) -> float | None:

@@ -193,7 +193,7 @@ def write_run(folder: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
         "linking": str(tracked / "linking.json"),
         "frame_metrics": str(folder / name / "frames.json"),
         "checkpoint": str(folder / name / "checkpoint.pth"),
-        "benchmarks": {"predict": str(folder / name / "predict.tsv")},
+        "benchmarks": {"predict": [str(folder / name / "predict.tsv")]},
     }
 
 

@@ -35,17 +35,26 @@ def test_unknown_provenance_is_none_not_a_guess(tmp_path):
 def test_seconds_come_from_the_benchmark_of_a_rule(tmp_path):
     path = tmp_path / "predict.tsv"
     path.write_text("s\th:m:s\tmax_rss\n23.5\t0:00:23\t812.1\n")
-    row = {"checkpoint": None, "benchmarks": {"predict": str(path), "track": str(tmp_path / "none.tsv")}}
+    row = {"checkpoint": None, "benchmarks": {"predict": [str(path)], "track": [str(tmp_path / "none.tsv")]}}
     record = checkpoint_record(row)
     assert record["predict_seconds"] == 23.5
     assert record["track_seconds"] is None
+
+
+def test_seconds_of_shards_add_up_when_all_are_there(tmp_path):
+    files = [tmp_path / f"predict-{shard}.tsv" for shard in (1, 2)]
+    row = {"checkpoint": None, "benchmarks": {"predict": [str(path) for path in files]}}
+    files[0].write_text("s\n20.0\n")
+    assert checkpoint_record(row)["predict_seconds"] is None
+    files[1].write_text("s\n3.5\n")
+    assert checkpoint_record(row)["predict_seconds"] == 23.5
 
 
 def test_own_seconds_of_a_training_replace_those_of_its_last_job(tmp_path):
     (tmp_path / "train.tsv").write_text("s\n20.0\n")
     row = {
         "checkpoint": write_training(tmp_path, seconds=71.5),
-        "benchmarks": {"train": str(tmp_path / "train.tsv")},
+        "benchmarks": {"train": [str(tmp_path / "train.tsv")]},
     }
     assert checkpoint_record(row)["train_seconds"] == 71.5
     assert checkpoint_record(row | {"checkpoint": None})["train_seconds"] == 20.0
@@ -56,4 +65,4 @@ def test_broken_benchmark_is_named(tmp_path, content):
     path = tmp_path / "predict.tsv"
     path.write_text(content)
     with pytest.raises(InputError, match=r"predict\.tsv: holds no column 's'"):
-        checkpoint_record({"checkpoint": None, "benchmarks": {"predict": str(path)}})
+        checkpoint_record({"checkpoint": None, "benchmarks": {"predict": [str(path)]}})

@@ -13,6 +13,9 @@ CONFIGURATIONS = sorted(
 )
 
 
+STUDIES = "results/tiny/studies"
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     return Checkout(tmp_path_factory.mktemp("checkout"))
@@ -42,6 +45,14 @@ def test_predictions_are_divided_among_jobs_where_the_configuration_says_so(chec
         name: n for name, n in whole.items() if name != "predict"
     }
     assert all(f"--shard {number}/3" in text for number in (1, 2, 3))
+    checkout.snakemake(
+        "-c1", f"{STUDIES}/table3.json", "--configfile", "config/tiny.yaml", "--config", "prediction_shards=3"
+    )
+    row = json.loads((checkout.folder / STUDIES / "table3.json").read_text())["rows"][0]
+    run = row["results"].removeprefix("results/").rpartition("/S2-")[0]
+    assert row["benchmarks"]["predict"] == [
+        f"results/benchmarks/predict/{run}-{number}.tsv" for number in (1, 2, 3)
+    ]
 
 
 def test_the_rows_of_a_study_are_timed_where_it_asks_for_it(tmp_path):

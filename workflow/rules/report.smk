@@ -28,6 +28,12 @@ def benchmark_file(rule_name, folder):
     return f"{BENCHMARKS}/{rule_name}/{folder}.tsv"
 
 
+def prediction_benchmarks(prediction):
+    """The benchmark of a prediction, or those of its shards."""
+    names = [f"-{shard}" for shard in range(1, SHARDS + 1)] if SHARDS > 1 else [""]
+    return [benchmark_file("predict", f"{prediction.folder}{name}") for name in names]
+
+
 def table_row(study, tracking, role):
     """What the report knows of a run: its fields, and where its files lie."""
     prediction = tracking.prediction
@@ -46,9 +52,9 @@ def table_row(study, tracking, role):
         "config": f"{RESULTS}/{prediction.training.folder}/config.json",
         "top_k": config["datasets"][prediction.training.dataset]["top_k"],
         "benchmarks": {
-            "train": benchmark_file("train", prediction.training.folder),
-            "predict": benchmark_file("predict", prediction.folder),
-            "track": benchmark_file("track", tracking.folder),
+            "train": [benchmark_file("train", prediction.training.folder)],
+            "predict": prediction_benchmarks(prediction),
+            "track": [benchmark_file("track", tracking.folder)],
         },
     }
 
