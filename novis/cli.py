@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as ending:
         # A stage that was told to stop, and has saved its work.
         if ending.code == os.EX_TEMPFAIL:
-            requeue.again()
+            requeue.wish()
         raise
     except BrokenPipeError:
         # Whoever read the output has had enough of it; nothing more may be written at the end either.

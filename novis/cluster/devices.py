@@ -4,12 +4,12 @@ Snakemake counts GPUs (``--resources gpu=4``) but does not say which one a job i
 takes the first that no other job holds, and holds it for as long as its process lives.
 """
 
-import fcntl
 import os
 import subprocess
 from pathlib import Path
 from typing import TextIO
 
+from novis.cluster.locking import try_lock
 from novis.errors import InputError
 
 # Set by a run on this machine for its jobs: the folder of the locks.
@@ -44,7 +44,7 @@ def take(number: int = 1) -> None:
     """In a job: be left alone with ``number`` GPUs that no other job holds, where GPUs are shared.
 
     Raises:
-        InputError: so many are not free.
+        InputError: so many are not free, or the locks' file system knows none.
     """
     # The ranks of one training divide the GPUs that were given to it.
     if _VARIABLE not in os.environ or "LOCAL_RANK" in os.environ or not (names := present()):
@@ -52,9 +52,7 @@ def take(number: int = 1) -> None:
     taken = []
     for name in names:
         lock = (Path(os.environ[_VARIABLE]) / f"gpu-{name.strip()}.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(lock):
             lock.close()
             continue
         _held.append(lock)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 # What Slurm says in a job's own log when it ends one.
 _SLURM_SAYS = re.compile(r"(?:slurmstepd|srun|slurmd)(?:-\S+)?: error: (.*)")
+# Where torchrun begins to report on ranks that failed; their own messages stand before.
+_LAUNCHER = re.compile(r"^[EW]\d{4} .*torch/distributed/elastic/", re.MULTILINE)
 _SHOWN = 3
 # Of Snakemake's benchmark files: seconds, MB, seconds.
 _COLUMNS = ("s", "max_rss", "cpu_time")
@@ -86,5 +88,7 @@ def _read(benchmark: Path) -> dict[str, float]:
 def _last_lines(log: Path) -> list[str]:
     if not log.is_file():
         return ["(no log was written)"]
-    lines = [line.rstrip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = _LAUNCHER.split(log.read_text(errors="replace"))[0]
+    # Ranks say the same.
+    lines = list(dict.fromkeys(line.rstrip() for line in said.splitlines() if line.strip()))
     return lines[-_SHOWN:] or ["(nothing in its log)"]

@@ -5,22 +5,36 @@ writers of one file must never be. So the next run ends them first: a training s
 when it is told to stop, and nothing of it is lost.
 """
 
-import fcntl
 import getpass
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 from novis.cluster import slurm
+from novis.cluster.locking import try_lock
 from novis.errors import InputError
 
 # Held for as long as the process lives.
 _held: list[TextIO] = []
+
+
+def prepare(folder: Path) -> Path:
+    """Make a folder of the checkout, where it is not there yet.
+
+    Raises:
+        InputError: the checkout is another user's, who lets nobody else write.
+    """
+    with suppress(PermissionError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise _not_yours(folder)
+    return folder
 
 
 def claim(folder: Path, alone: bool) -> None:
@@ -32,24 +46,19 @@ def claim(folder: Path, alone: bool) -> None:
             (Snakemake's own locks keep runs on one machine apart).
 
     Raises:
-        InputError: another run is at work, or the folder is another user's.
+        InputError: another run is at work, the folder is another user's, or its file system knows no locks.
     """
-    path = folder / "run.lock"
+    path = prepare(folder) / "run.lock"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         lock = path.open("a+")
     except PermissionError as error:
-        raise InputError(
-            f"{path}: this checkout belongs to {_owner(folder)}; make a clone of your own and run there"
-        ) from error
-    try:
-        fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        raise _not_yours(path) from error
+    if not try_lock(lock, shared=not alone):
         lock.seek(0)
         raise InputError(
             f"another run is at work in this checkout ({lock.read().strip()}): wait for it or end it; "
             "to run beside it, make a clone of your own"
-        ) from error
+        )
     lock.truncate(0)
     lock.write(f"{getpass.getuser()} on {socket.gethostname()}, process {os.getpid()}, since {_now()}\n")
     lock.flush()
@@ -102,10 +111,11 @@ def outlive_terminal(log: Path) -> None:
         signal.signal(signal.SIGHUP, detach)
 
 
-def _owner(folder: Path) -> str:
-    while not folder.exists():
-        folder = folder.parent
-    return folder.owner()
+def _not_yours(path: Path) -> InputError:
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    return InputError(
+        f"{path}: this checkout belongs to {there.owner()}; make a clone of your own and run there"
+    )
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from novis.cluster import run
 from novis.errors import InputError
 from novis.experiment import nearest
 
@@ -83,18 +85,29 @@ class Settings:
 
     @property
     def threads(self) -> dict[str, int]:
-        """CPU cores of the jobs that use several."""
-        return dict.fromkeys((*GPU_RULES, "track"), self.cpus_per_job)
+        """CPU cores of the jobs that use several; a training has its share for each GPU."""
+        several = dict.fromkeys((*GPU_RULES, "track"), self.cpus_per_job)
+        return several | {"train": self.gpus_per_job * self.cpus_per_job}
 
     @property
-    def precommand(self) -> str | None:
-        """What a job runs first."""
-        return f"module load {shlex.join(self.modules)}" if self.modules else None
+    def precommand(self) -> str:
+        """What a job's script does first. Told to stop, it waits for the work, and has it run again."""
+        at_end = f"{shlex.quote(sys.executable)} -m novis.cluster.requeue"
+        first = [f"trap {shlex.quote(at_end)} EXIT", "trap : TERM"]
+        first += [f"module load {shlex.join(self.modules)}"] if self.modules else []
+        return " && ".join(first)
 
     @property
     def deployment(self) -> str | None:
         """How Snakemake is to bring the software of a job."""
         return "apptainer" if self.container else None
+
+    @property
+    def container_options(self) -> str | None:
+        """What Apptainer is told: the node's GPUs and scratch folder are the job's, too."""
+        if not self.container:
+            return None
+        return "--nv" + (f" --bind {self.scratch}" if self.scratch else "")
 
 
 _DEFAULTS = {"partitions": {"gpu": None, "cpu": None}, "hours": {"train": 24, "predict": 8}}
@@ -134,12 +147,13 @@ def read(path: Path | str) -> Settings:
 def for_profile(path: Path | str) -> Settings:
     """The settings, for the template of a Snakemake profile.
 
-    A wrong file ends the program with its message alone: the template would wrap an exception in
-    all options of Snakemake. What a profile cannot hand on becomes environment variables: container
-    and scratch folder, and a folder inside the checkout for what programs keep between runs.
+    A wrong file, or another user's checkout, ends the program with its message alone: the
+    template would wrap an exception in all options of Snakemake. What a profile cannot hand on
+    becomes environment variables: container and scratch folder, and a folder inside the checkout
+    for what programs keep between runs.
     """
-    os.environ["XDG_CACHE_HOME"] = str(Path(".snakemake/cache").resolve())
     try:
+        os.environ["XDG_CACHE_HOME"] = str(run.prepare(Path(".snakemake/cache")).resolve())
         settings = read(path)
     except InputError as error:
         raise SystemExit(f"snakemake: {error}") from error

@@ -123,11 +123,17 @@ def cancel(jobs: Sequence[Job]) -> None:
 
 
 def state_of(job: str) -> str:
-    """``RUNNING``, ``PENDING``, ``COMPLETING`` and so on; empty where Slurm knows no such job."""
+    """``RUNNING``, ``PENDING``, ``COMPLETING`` and so on; empty where Slurm knows no such job (any more).
+
+    Raises:
+        InputError: Slurm cannot be asked.
+    """
     try:
         return ask("squeue", "--noheader", f"--jobs={job}", "--states=all", "--format=%T").strip()
-    except InputError:
-        return ""
+    except InputError as error:
+        if "Invalid job id" in str(error):
+            return ""
+        raise
 
 
 def minutes(text: str) -> float | None:

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import socket
-import subprocess
 import threading
 import time
 import uuid
@@ -22,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from novis.cluster import slurm
 from novis.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -184,16 +184,12 @@ def _known_state(other: Holder, own: Holder) -> State:
 def _state_of_job(job: str) -> State:
     """What Slurm says of a job; a running one may hold more than the process in question."""
     try:
-        words = ["squeue", "--noheader", "--states", "all", "--format", "%T", "--jobs", job]
-        answer = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        state = slurm.state_of(job)
+    except InputError:
         return "unknown"
-    if answer.returncode:
-        return "gone" if "Invalid job id" in answer.stderr else "unknown"
-    states = answer.stdout.split()
-    if any(state in _PAUSED for state in states):
+    if state in _PAUSED:
         return "at work"
-    return "unknown" if any(state in _AT_WORK for state in states) else "gone"
+    return "unknown" if state in _AT_WORK else "gone"
 
 
 def _read(path: Path) -> Holder | None:

@@ -37,7 +37,7 @@ def slurm(tmp_path_factory):
         cluster.stop()
 
 
-def settle(checkout):
+def settle(checkout, **others):
     """Set what this cluster wants to know, one thread a job: results repeat bit for bit."""
     settings = {
         "partitions": {"gpu": "gpu", "cpu": "cpu"},
@@ -45,7 +45,7 @@ def settle(checkout):
         "hours": {"train": 0.1, "predict": 0.1},
         "scratch": str(checkout.folder.parent / "scratch"),
     }
-    (checkout.folder / "slurm" / "cluster.yaml").write_text(yaml.safe_dump(settings))
+    (checkout.folder / "slurm" / "cluster.yaml").write_text(yaml.safe_dump(settings | others))
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +58,8 @@ def prepared(tmp_path_factory):
         "milestones": [6, 10],
         "training.save_interval": SAVE_INTERVAL,
         "training.log_interval": 1,
+        # For two ranks to share a batch.
+        "training.micro_batch": 1,
     }
     (checkout.folder / "config" / "long.yaml").write_text(yaml.safe_dump(config))
     settle(checkout)

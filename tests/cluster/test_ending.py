@@ -14,6 +14,26 @@ def test_a_failed_job_ends_with_its_own_message(tmp_path):
     assert text.endswith(f"log: {log}")
 
 
+def test_what_ranks_say_is_not_lost_below_their_launchers_report(tmp_path):
+    """The report is torchrun's own, of torch 2.13."""
+    log = tmp_path / "train.log"
+    log.write_text(
+        "rank 1: started from weights\n"
+        "novis train: a batch of 2 clips cannot be divided\n"
+        "novis train: a batch of 2 clips cannot be divided\n"
+        "E1123 03:52:17.487000 17929 torch/distributed/elastic/multiprocessing/api.py:1002] failed "
+        "(exitcode: 2) local_rank: 0 (pid: 18296) of binary: novis\n"
+        "Traceback (most recent call last):\n"
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+        "============================================================\n"
+    )
+    said = failure("train ()", [log], []).splitlines()[1:-1]
+    assert [line.strip() for line in said] == [
+        "rank 1: started from weights",
+        "novis train: a batch of 2 clips cannot be divided",
+    ]
+
+
 def test_what_slurm_did_to_it_is_taken_from_the_newest_of_its_logs(tmp_path):
     old, new = tmp_path / "1.log", tmp_path / "2.log"
     old.write_text("slurmstepd: error: *** STEP 1.0 ON n1 CANCELLED AT 2024-01-01 ***\n")

@@ -1,5 +1,6 @@
 """Faults on a real Slurm: what is lost; the weights at the end are those of an uninterrupted training."""
 
+import os
 import shutil
 import signal
 import time
@@ -9,6 +10,7 @@ import torch
 import yaml
 
 from tests.cluster.cluster_run import ClusterRun
+from tests.cluster.conftest import settle
 from tests.workflow.checkout import Checkout
 
 pytestmark = pytest.mark.slow
@@ -40,6 +42,56 @@ def test_time_limit_and_preemption_lose_nothing(training, slurm, uninterrupted):
     assert training.resumed == saved, "nor to the preemption"
     assert same(training.weights, uninterrupted)
     assert "frames (0.0 GB) copied to" in training.log, "to the node's own disk"
+
+
+# Runs a command where Slurm's own are not to be found, as in an image; says what it was told.
+CONTAINER = """\
+#!/bin/bash
+[ "$1" = --version ] && exec echo apptainer version 1.3.0
+echo "$@" >> "{folder}/told"
+PATH="{folder}/image:$PATH" exec bash -c "${{@: -1}}"
+"""
+
+
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    """An ``apptainer`` whose images have no Slurm."""
+    programs = {"apptainer": CONTAINER.format(folder=tmp_path)}
+    programs |= {f"image/{name}": "#!/bin/sh\nexit 127\n" for name in ("squeue", "scontrol")}
+    (tmp_path / "image").mkdir()
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
+@pytest.mark.all_faults
+def test_two_ranks_in_a_container_lose_nothing_to_a_time_limit(
+    slurm, prepared, tmp_path, container, uninterrupted
+):
+    run = ClusterRun(prepared.copy(tmp_path / "checkout"), slurm)
+    (run.folder / "novis.sif").touch()
+    settle(run.checkout, gpus_per_job=2, container="novis.sif")
+    run.start()
+    try:
+        job = run.training_job()
+        run.wait_for_iteration(2)
+        run.hold()
+        slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={run.minutes(job) + 1}")
+        slurm.wait_for(lambda: run.jobs()[job].restarts == 1, 120)
+        slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=10")
+        saved = run.saved_iteration
+        assert run.wait() == 0, run.said
+    finally:
+        run.end()
+    assert run.resumed == saved >= 2
+    assert "rank 1: " in run.log or "2 ranks" in run.log
+    assert all(
+        torch.allclose(run.weights[name], weight, rtol=1e-3, atol=1e-5)
+        for name, weight in uninterrupted.items()
+    )
+    assert "--nv --bind" in (container / "told").read_text(), "the node's GPUs and scratch folder"
 
 
 def test_a_killed_run_is_taken_over_without_two_writers_or_lost_work(training, slurm, uninterrupted):

@@ -35,7 +35,7 @@ def test_all_that_is_wrong_is_told_at_once(refused):
     said = refused(hours={"train": 0.5}, gpus_per_job=3, cpus_per_job=5)
     assert "train: 30 minutes asked for, partition 'gpu' allows 10; set hours to 0.167 or less" in said
     assert "train: 3 GPUs asked for, a node of 'gpu' has 2; set gpus_per_job" in said
-    assert "train: 5 CPUs asked for, a node of 'gpu' has 4" in said
+    assert "train: 15 CPUs asked for, a node of 'gpu' has 4" in said
 
 
 @pytest.mark.slow

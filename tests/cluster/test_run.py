@@ -83,12 +83,19 @@ def open_folder():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be two users")
-def test_another_users_checkout_is_refused_with_the_owners_name(open_folder):
+@pytest.mark.parametrize("state", ["never run", "run before", "open to all"])
+def test_another_users_checkout_is_refused_with_the_owners_name(open_folder, state):
+    folder = open_folder / "state"
+    if state != "never run":
+        folder.mkdir(mode=0o755)
+        (folder / "run.lock").touch(mode=0o644)
+    if state == "open to all":
+        folder.chmod(0o777)
     child = os.fork()
     if not child:
         os.setuid(65534)
         try:
-            run.claim(open_folder / "state", alone=True)
+            run.claim(folder, alone=True)
         except (InputError, PermissionError) as error:
             os._exit(0 if "belongs to root; make a clone of your own" in str(error) else 1)
         os._exit(2)

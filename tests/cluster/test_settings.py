@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -46,8 +48,21 @@ def test_what_is_given_reaches_the_jobs(write):
         "gpu": 4,
     }
     assert settings.rule_resources["predict"]["runtime"] == 480
-    assert settings.threads["train"] == 8
-    assert settings.precommand == "module load cuda/12.4 gcc"
+    assert settings.threads["predict"] == 8
+    assert settings.threads["train"] == 4 * 8, "each of the four ranks has its share"
+    assert settings.precommand.endswith(" && module load cuda/12.4 gcc")
+
+
+def test_a_jobs_script_outlives_the_signal_and_acts_at_its_end(write, tmp_path):
+    """As Slurm starts it: by sh, told to stop while the work goes on."""
+    work = "sh -c 'kill -TERM $PPID; sleep 0.1; echo worked'"
+    command = read(write("")).precommand.replace(
+        f"{sys.executable} -m novis.cluster.requeue", "echo at the end"
+    )
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\n{command} && {work}\n")
+    ended = subprocess.run(["sh", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "worked\nat the end\n"
 
 
 def test_a_job_is_always_on_one_node(write):
@@ -109,5 +124,7 @@ def test_container_and_scratch_folder_are_handed_on(write, surroundings):
     settings = for_profile(write("container: images/novis.sif\nscratch: /scratch/$USER\n"))
     assert os.environ["NOVIS_SCRATCH"] == "/scratch/$USER", "the node's variables, not this machine's"
     assert settings.deployment == "apptainer"
+    assert settings.container_options == "--nv --bind /scratch/$USER"
     assert os.environ["NOVIS_CONTAINER"] == "images/novis.sif"
     assert read(write("")).deployment is None
+    assert read(write("")).container_options is None

@@ -87,6 +87,19 @@ def test_the_jobs_of_a_checkout_are_told_from_all_others(monkeypatch, tmp_path):
     assert slurm.jobs_of(tmp_path) == [slurm.Job("12", "ada", "RUNNING", "rule_train_wildcards_a")]
 
 
+def test_a_job_that_slurm_has_forgotten_is_told_from_a_slurm_that_does_not_answer(monkeypatch):
+    said = ["Slurm refuses 'squeue': slurm_load_jobs error: Invalid job id specified"]
+
+    def refuse(*words):
+        raise InputError(said[0])
+
+    monkeypatch.setattr(slurm, "ask", refuse)
+    assert slurm.state_of("7") == ""
+    said[0] = "Slurm refuses 'squeue': slurm_load_jobs error: Unable to contact slurm controller"
+    with pytest.raises(InputError, match="Unable to contact"):
+        slurm.state_of("7")
+
+
 def test_a_missing_command_is_told():
     with pytest.raises(InputError, match="'no-such-command' is not here"):
         slurm.ask("no-such-command")

@@ -39,7 +39,7 @@ def begin():
         check_cluster()
         run.take_over(Path.cwd(), logger.info)
         run.outlive_terminal(Path(LOGS) / "slurm" / "after_hangup.log")
-        requeue.allow()
+        requeue.allow(STATE / "requeue")
     if workflow.local_exec:
         devices.share(STATE)
     frozen.freeze(config, STATE)

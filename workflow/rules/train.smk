@@ -92,7 +92,7 @@ rule train:
     shell:
         "exec workflow/scripts/ranks {resources.gpu} novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
         "--videos {input.train} --validation-videos {input.valid} {params.init} {params.images} "
-        "--work {params.work} --threads {threads} {SCRATCH} --output {output.checkpoint} 2> {log}"
+        "--work {params.work} --threads $(({threads} / {resources.gpu})) {SCRATCH} --output {output.checkpoint} 2> {log}"
 
 
 def pretrained_on(key):
