@@ -3,7 +3,11 @@
 
 import os
 
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
+
+from novis import experiment
 
 min_version("9.0")
 
@@ -11,10 +15,16 @@ min_version("9.0")
 configfile: "config/common.yaml"
 
 
-if "extends" in config:
+try:
+    bases = experiment.extended(config, load_configfile)
+except experiment.InputError as error:
+    raise WorkflowError(str(error))
 
-    # A configuration that begins with another one: what it says itself comes last.
-    configfile: config["extends"]
+
+for base in bases:
+
+    # A configuration that begins with others: what it says itself comes last.
+    configfile: base
 
 
 if "studies" not in config:

@@ -6,7 +6,7 @@ else (paths, wildcards, resolved model configurations, table rows) follows from 
 frozen dataclasses below and those of :mod:`novis.paths`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import product
@@ -139,6 +139,25 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
     frames = _frames(name, rows, config) if study.get("frame_ap") else {}
     timed = _first_runs(rows) if study.get("fps") else ()
     return Study(name, study["layout"], study["title"], rows, yardsticks, frames, timed)
+
+
+def extended(config: Mapping[str, Any], read: Callable[[str], Mapping[str, Any]]) -> list[str]:
+    """The configurations that one begins with (``extends``), the outermost first: later ones count.
+
+    Args:
+        config: where it begins.
+        read: gives the content of a configuration file.
+
+    Raises:
+        InputError: they lead in a circle.
+    """
+    found: list[str] = []
+    while path := config.get("extends"):
+        if path in found:
+            raise InputError(f"extends: configurations lead in a circle: {', '.join((*found, path))}")
+        found.append(path)
+        config = read(path)
+    return found[::-1]
 
 
 def check_variants(key: str, names: list[str], config: Mapping[str, Any]) -> None:

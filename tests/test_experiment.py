@@ -193,6 +193,18 @@ def test_a_mistake_is_named(changes, message):
         expand("table", with_block(**changes))
 
 
+def test_a_configuration_begins_with_others_the_outermost_first():
+    files = {"a": {}, "b": {"extends": "a"}, "c": {"extends": "b"}}
+    assert experiment.extended({"extends": "c"}, files.get) == ["a", "b", "c"]
+    assert experiment.extended({"name": "alone"}, files.get) == []
+
+
+def test_configurations_in_a_circle_are_refused():
+    files = {"a": {"extends": "b"}, "b": {"extends": "a"}}
+    with pytest.raises(InputError, match="lead in a circle: a, b, a"):
+        experiment.extended({"extends": "a"}, files.get)
+
+
 def test_there_are_as_many_folds_as_the_data_set_says():
     config = with_block(split="fold2")
     config["datasets"]["toy"]["folds"] = 3

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from novis.errors import InputError
+from novis.experiment import extended
 from novis.files import write_json
 from novis.planning.costs import Cost, CostModel
 from novis.planning.jobs import Schedule, schedule
@@ -98,8 +99,8 @@ def read_configuration(configfile: Path | None, changes: Sequence[str]) -> dict[
     """
     merged = _read(_COMMON)
     own = _read(configfile or _DEFAULT)
-    if "extends" in own:
-        _merge(merged, _read(Path(own["extends"])))
+    for base in extended(own, lambda path: _read(Path(path))):
+        _merge(merged, _read(Path(base)))
     _merge(merged, own)
     for pair in changes:
         key, equals, value = pair.partition("=")

@@ -12,6 +12,8 @@ from novis.experiment import nearest
 
 # How clips are linked. The first four compare queries of adjacent clips; see novis.tracking.similarity.
 KINDS = ("heuristic", "embed", "overlap_embed", "identity", "oracle", "unlinked")
+# Those that may look further back than the last clip: as many clips as `buffer_length` says.
+BUFFERED = ("embed",)
 MASK_MERGING = ("mean_logits", "mean_probabilities", "first_clip", "higher_score")
 CLASS_MERGING = ("mean_logits", "mean_probabilities")
 
@@ -22,7 +24,8 @@ class TrackerSettings:
 
     Attributes:
         kind: one of :data:`KINDS`.
-        buffer_length: ``embed`` only: compare with the mean over this many clips of a track.
+        buffer_length: :data:`BUFFERED` only: how many clips of a track the next one is compared
+            with; ``embed`` with their mean.
         mask_weight: ``heuristic`` only: of the volumetric soft IoU on shared frames.
         class_weight: ``heuristic`` only: of equal most likely classes.
         score_weight: ``heuristic`` only: of the difference of their probabilities.
@@ -58,10 +61,9 @@ class TrackerSettings:
             raise InputError(
                 f"tracker setting buffer_length: {self.buffer_length!r} must be a whole number from 1"
             )
-        if self.buffer_length > 1 and self.kind != "embed":
-            raise InputError(
-                f"tracker setting buffer_length: only kind 'embed' has a buffer, not '{self.kind}'"
-            )
+        if self.buffer_length > 1 and self.kind not in BUFFERED:
+            known = ", ".join(BUFFERED)
+            raise InputError(f"tracker setting buffer_length: only {known} may have one, not '{self.kind}'")
         for name in ("mask_weight", "class_weight", "score_weight"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0 <= value < float("inf"):

@@ -1,8 +1,9 @@
 """What makes a query of one clip the same object as a query of the next: the trackers' only difference.
 
 Each function takes a video and the settings and returns a similarity, to be called for
-clip after clip with the clips linked so far. Adding a tracker is adding one such function
-to :data:`SIMILARITIES` (and its name to :data:`novis.tracking.settings.KINDS`).
+clip after clip with the clip linked last, or the last ``buffer_length`` of them. Adding a
+tracker is adding one such function to :data:`SIMILARITIES` and its name to
+:data:`novis.tracking.settings.KINDS` (and to ``BUFFERED`` there, if it looks further back).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,8 @@ class LinkedClip(NamedTuple):
     order: np.ndarray
 
 
-# (clips linked so far, index of the next clip) -> (N, N) similarity of tracks to its queries.
+# (the last `buffer_length` linked clips, or those there are; index of the next clip)
+# -> (N, N) similarity of tracks to its queries.
 Similarity = Callable[[Sequence[LinkedClip], int], np.ndarray]
 
 

@@ -94,6 +94,10 @@ def test_a_configuration_is_merged_as_snakemake_merges_it(tmp_path, monkeypatch)
     merged = read_configuration(tmp_path / "more.yaml", ['variants={"b": 3}'])
     assert merged["variants"] == {"a": 1, "b": 3}
     assert merged["name"] == "more"
+    (tmp_path / "most.yaml").write_text("extends: more.yaml\nresults: most\n")
+    merged = read_configuration(tmp_path / "most.yaml", [])
+    assert (merged["variants"], merged["name"]) == ({"a": 1, "b": 2}, "more")
+    assert (merged["results"], merged["extends"]) == ("most", "more.yaml")
     with pytest.raises(InputError, match="no such configuration"):
         read_configuration(tmp_path / "other.yaml", [])
     with pytest.raises(InputError, match="not of the form KEY=VALUE"):

@@ -25,7 +25,7 @@ def test_a_configuration_entry_becomes_settings():
         ({"kind": "embed", "buffer_length": 2.0}, "buffer_length: 2.0 must be"),
         (
             {"kind": "overlap_embed", "buffer_length": 2},
-            "only kind 'embed' has a buffer, not 'overlap_embed'",
+            "only embed may have one, not 'overlap_embed'",
         ),
         ({"kind": "heuristic", "mask_weight": -1}, "mask_weight: -1 must be a number from 0"),
         ({"kind": "heuristic", "score_weight": "high"}, "score_weight: 'high' must be a number"),

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 
+from novis.clips import clip_starts
 from novis.storage.clip_cache import ClipCacheWriter, categories_json
 from novis.storage.results_json import read_results
 from tests.paths import ROOT
@@ -21,16 +24,42 @@ variants:
 """
 
 FUNCTION = '''def late(prediction: VideoPrediction, settings: TrackerSettings) -> Similarity:
-    """Cosine of output embeddings with those of a track's first clip."""
+    """Cosine of output embeddings with those of the oldest clip in the buffer."""
 
     def similarity(linked: Sequence[LinkedClip], clip: int) -> np.ndarray:
-        first = linked[0]
-        return cosine(prediction.embeddings[first.clip][first.order], prediction.embeddings[clip])
+        oldest = linked[0]
+        return cosine(prediction.embeddings[oldest.clip][oldest.order], prediction.embeddings[clip])
 
     return similarity
 
 
 SIMILARITIES:'''
+
+
+def misleading(prediction):
+    """The same video, where from its second clip at stride 2 on an object looks like another one just before.
+
+    Only two clips back it looks like itself.
+    """
+    embeddings = prediction.embeddings
+    objects = (embeddings[:, :, None] == embeddings[0]).all(-1).argmax(-1)
+    one = np.eye(objects.shape[1], dtype=np.float32)
+    places = {start: place for place, start in enumerate(clip_starts(prediction.video.length, 3, 2))}
+    looks = np.zeros((*objects.shape, 2 * len(one)), np.float32)
+    for clip, start in enumerate(prediction.starts):
+        place = places.get(int(start), 0)
+        looks[clip, :, : len(one)] = one[objects[clip]]
+        if place:
+            looks[clip, :, len(one) :] = 2 * one[(objects[clip] + place % 2) % len(one)]
+    return replace(prediction, embeddings=looks)
+
+
+def track(checkout, cache, output, *settings):
+    """What the checkout's own `novis track` draws from a clip cache."""
+    words = ["--cache", cache, "--settings", *settings, "--stride", 2, "--top-k", 2, "--output", output]
+    run = [sys.executable, "-m", "novis.cli", "track", *map(str, words)]
+    subprocess.run(run, cwd=checkout.folder, env=environment(checkout.folder), check=True)
+    return drawn(read_results(output))
 
 
 @pytest.fixture
@@ -57,8 +86,10 @@ def test_a_tracker_is_one_function_and_one_entry(checkout, toy_dataset, tmp_path
     checkout.edit(
         "novis/tracking/similarity.py", '"identity": identity,', '"identity": identity,\n    "late": late,'
     )
-    checkout.edit("novis/tracking/settings.py", "KINDS = (", 'KINDS = ("late", ')
-    checkout.edit("config/common.yaml", "trackers:\n", "trackers:\n  late: { kind: late }\n")
+    checkout.edit("novis/tracking/settings.py", "\nKINDS = (", '\nKINDS = ("late", ')
+    checkout.edit("novis/tracking/settings.py", "BUFFERED = (", 'BUFFERED = ("late", ')
+    entry = "trackers:\n  late: { kind: late, buffer_length: 2 }\n"
+    checkout.edit("config/common.yaml", "trackers:\n", entry)
     checkout.edit("config/tiny.yaml", "tracker: [heuristic, embed,", "tracker: [late, heuristic, embed,")
     after, _ = checkout.planned(*TINY)
     assert after["track"] == before["track"] + 2
@@ -72,20 +103,11 @@ def test_a_tracker_is_one_function_and_one_entry(checkout, toy_dataset, tmp_path
     attributes |= {"categories": categories_json(annotations.categories)}
     with ClipCacheWriter(tmp_path / "clips.h5", attributes) as writer:
         for video in annotations.videos:
-            writer.write(true_prediction(annotations, video, 3))
+            writer.write(misleading(true_prediction(annotations, video, 3)))
         writer.finish()
-    words = ["--cache", tmp_path / "clips.h5", "--settings", "kind=late", "--stride", "2", "--top-k", "2"]
-    run = [
-        sys.executable,
-        "-m",
-        "novis.cli",
-        "track",
-        *map(str, words),
-        "--output",
-        str(tmp_path / "results.json"),
-    ]
-    subprocess.run(run, cwd=checkout.folder, env=environment(checkout.folder), check=True)
-    assert drawn(read_results(tmp_path / "results.json")) == drawn(annotations.instances)
+    cache, output = tmp_path / "clips.h5", tmp_path / "results.json"
+    assert track(checkout, cache, output, "kind=late", "buffer_length=2") == drawn(annotations.instances)
+    assert track(checkout, cache, output, "kind=late") != drawn(annotations.instances)
 
 
 def test_a_data_set_is_one_file(checkout, toy_dataset):
@@ -116,6 +138,15 @@ def test_the_small_paper_begins_with_the_embedded_benchmark(checkout):
     settings = shapes["datasets"]["shapes"]["generate"]["settings"]
     assert f"speed={json.dumps(settings['speed'])}" in text
     assert "T4-seed2" in text
+
+
+def test_a_configuration_may_begin_with_one_that_begins_with_another(checkout):
+    own = {"name": "own", "extends": "config/shapes_paper.yaml", "defaults": {"seed": [5]}}
+    (checkout.folder / "own.yaml").write_text(yaml.safe_dump(own))
+    counts, text = checkout.planned("-p", "selection", "--configfile", "own.yaml")
+    assert counts["train"] == 3 * 2, "T = 2, 4 and 8 on two folds"
+    assert "T4-seed5" in text
+    assert "data/shapes/annotations_train.json" in text
 
 
 def test_seeds_are_switched_on_the_command_line(checkout):
