@@ -1,6 +1,8 @@
 """Every configuration plans its jobs anywhere: without data, without a GPU, without Slurm."""
 
 import json
+import re
+import shlex
 
 import pytest
 import yaml
@@ -100,6 +102,44 @@ def test_the_settings_of_the_other_tables_can_be_planned(checkout, tmp_path, dat
     assert text.count(schedule) == 2
     for option in ("num_points=6272", "short_sides=[480, 512, 544", "--min-size 480", "--min-size 720"):
         assert text.count(option) == 1
+
+
+def test_folders_with_blanks_reach_the_commands_as_one_word(checkout, tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    config |= {"data_root": str(tmp_path / "my data"), "results": str(tmp_path / "my results")}
+    config["keep_features"] = ["novis"]
+    config["models"]["novis_shapes"]["init"] = str(tmp_path / "my weights.pth")
+    config["studies"]["table3"]["fps"] = True
+    config["datasets"]["tiny"]["mixed_with"] = {
+        "images": "stills",
+        "annotations": "stills.json",
+        "category_map": "coco_to_ovis",
+    }
+    for name in ("my weights.pth", "my data/stills/1.jpg", "my data/stills.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "blanks.yaml").write_text(yaml.safe_dump(config))
+    _, text = checkout.planned("-p", "--configfile", str(tmp_path / "blanks.yaml"))
+    commands = re.findall(r"^ *(?:Shell command: )?((?:exec )?(?:novis|workflow/\S+) .*)", text, re.M)
+    verbs = {re.search(r"novis ([a-z-]+)", command)[1] for command in commands}
+    assert verbs == {
+        "shapes", "split", "configure", "train", "features", "predict", "track", "evaluate", "speed",
+        "overlays", "report",
+    }  # fmt: skip
+    assert "data set not found" not in text
+    for command in commands:
+        words = shlex.split(command)
+        assert not [word for word in words if word.startswith(("data", "results", "weights.pth"))], command
+        assert any(word.startswith(str(tmp_path / "my ")) for word in words), command
+
+
+@pytest.mark.slow
+def test_a_rule_runs_in_folders_with_blanks(checkout, tmp_path):
+    folders = [f"data_root={tmp_path}/my data", f"results={tmp_path}/my results"]
+    split = f"{tmp_path}/my results/tiny/split/fold0_train.txt"
+    checkout.snakemake("-c1", split, "--configfile", "config/tiny.yaml", "--config", *folders)
+    assert (tmp_path / "my results/tiny/split/fold0_train.txt").read_text()
+    assert (tmp_path / "my data/tiny/annotations_train.json").exists()
 
 
 def test_the_slurm_profile_parses_from_the_checkouts_root(checkout):

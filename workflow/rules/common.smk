@@ -1,6 +1,8 @@
 # What the rules share: the checked configuration, the studies, paths and messages.
 
+import json
 import os
+import shlex
 from functools import cache
 from pathlib import Path
 
@@ -127,13 +129,16 @@ def dataset_setting(key):
 
 def settings(pairs):
     """A mapping as KEY=VALUE words for the command line, JSON where it is no plain string."""
-    import json
-    import shlex
-
     return " ".join(
         shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
         for key, value in pairs.items()
     )
+
+
+def option(name, files):
+    """An option of the command line and its files, as words for the shell; nothing without any."""
+    words = [files] if isinstance(files, str) else list(files)
+    return shlex.join([name, *words]) if words else ""
 
 
 def code_of(stage):

@@ -27,8 +27,8 @@ for name in generated():
             seed=config["datasets"][name]["generate"]["seed"],
             settings=settings(config["datasets"][name]["generate"]["settings"]),
         shell:
-            "novis shapes --root {params.root} --num-videos {params.num_videos} --seed {params.seed} "
-            "--settings {params.settings} 2> {log}"
+            "novis shapes --root {params.root:q} --num-videos {params.num_videos} --seed {params.seed} "
+            "--settings {params.settings} 2> {log:q}"
 
 
 rule split:
@@ -48,8 +48,8 @@ rule split:
         folds=dataset_setting("folds"),
         seed=dataset_setting("split_seed"),
     shell:
-        "novis split --annotations {input.annotations} --folds {params.folds} --seed {params.seed} "
-        "--fold {params.fold} --train {output.train} --valid {output.valid} 2> {log}"
+        "novis split --annotations {input.annotations:q} --folds {params.folds} --seed {params.seed} "
+        "--fold {params.fold} --train {output.train:q} --valid {output.valid:q} 2> {log:q}"
 
 
 rule hold_out:
@@ -68,8 +68,8 @@ rule hold_out:
         one_in=dataset_setting("holdout"),
         seed=dataset_setting("split_seed"),
     shell:
-        "novis hold-out --annotations {input.annotations} --one-in {params.one_in} --seed {params.seed} "
-        "--train {output.train} --valid {output.valid} 2> {log}"
+        "novis hold-out --annotations {input.annotations:q} --one-in {params.one_in} --seed {params.seed} "
+        "--train {output.train:q} --valid {output.valid:q} 2> {log:q}"
 
 
 rule list_videos:
@@ -84,7 +84,7 @@ rule list_videos:
         split=experiment.FULL,
         part="train|valid",
     shell:
-        "novis list-videos --annotations {input} --output {output} 2> {log}"
+        "novis list-videos --annotations {input:q} --output {output:q} 2> {log:q}"
 
 
 def sets():
@@ -147,7 +147,7 @@ def where_from(folder, annotations):
     if absent := dict.fromkeys(file for file in files if not is_here(file)):
         empty = [file for file in absent if Path(file).exists()]
         removed = f"remove {', '.join(empty)}, then " if empty else ""
-        return f"To download them: {removed}snakemake --cores 1 {' '.join(absent)}"
+        return f"To download them: {removed}snakemake --cores 1 {shlex.join(absent)}"
     if files:
         return f"Bring them, or delete {annotations} to have both downloaded."
     return " ".join(dict.fromkeys(found["source"] for found in sources))

@@ -64,7 +64,7 @@ for group, names in PUBLIC.items():
                         else ""
                     ),
                 shell:
-                    "novis download --name {params.name} --root {params.root} {params.terms} 2>&1 | tee {log} >&2"
+                    "novis download --name {params.name} --root {params.root:q} {params.terms} 2>&1 | tee {log:q} >&2"
 
 
 def unaccepted(name):
@@ -125,4 +125,4 @@ for name, model_file, official, checkpoint in converted():
         params:
             model=model_file,
         shell:
-            "novis convert --source {input} --model {params.model} --output {output} 2> {log}"
+            "novis convert --source {input:q} --model {params.model:q} --output {output:q} 2> {log:q}"

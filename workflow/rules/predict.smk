@@ -39,9 +39,9 @@ rule features:
         version=experiment.VERSIONS["predict"],
         frames=test_frames,
     shell:
-        "exec novis features --checkpoint {input.checkpoint} --annotations {input.annotations} "
-        "--frames {params.frames} --videos {input.videos} --min-size {wildcards.min_size} "
-        "--threads {threads} {SCRATCH} --output {output} 2> {log}"
+        "exec novis features --checkpoint {input.checkpoint:q} --annotations {input.annotations:q} "
+        "--frames {params.frames:q} --videos {input.videos:q} --min-size {wildcards.min_size} "
+        "--threads {threads} {SCRATCH} --output {output:q} 2> {log:q}"
 
 
 SHARDS = config["prediction_shards"]
@@ -76,16 +76,14 @@ rule predict:
     params:
         version=experiment.VERSIONS["predict"],
         frames=test_frames,
-        features=lambda w, input: (
-            f"--features {input.features}" if input.features else ""
-        ),
+        features=lambda w, input: option("--features", input.features),
         overlap=overlap_options,
         shard=shard_option,
     shell:
-        "exec novis predict --checkpoint {input.checkpoint} --annotations {input.annotations} "
-        "--frames {params.frames} --videos {input.videos} --clip-length {wildcards.clip_length} "
+        "exec novis predict --checkpoint {input.checkpoint:q} --annotations {input.annotations:q} "
+        "--frames {params.frames:q} --videos {input.videos:q} --clip-length {wildcards.clip_length} "
         "{params.features} {params.overlap} --starts {wildcards.starts} --min-size {wildcards.min_size} --threads {threads} "
-        "{params.shard} {SCRATCH} --output {output} 2> {log}"
+        "{params.shard} {SCRATCH} --output {output:q} 2> {log:q}"
 
 
 if SHARDS > 1:
@@ -110,4 +108,4 @@ if SHARDS > 1:
         params:
             code=code_of("merge"),
         shell:
-            "novis merge --shards {input} --output {output} 2> {log}"
+            "novis merge --shards {input:q} --output {output:q} 2> {log:q}"

@@ -121,10 +121,8 @@ def galleries(names):
 def gallery_options(wildcards):
     """The options of novis gallery: how many videos, and what they must not show."""
     chosen = config["studies"][wildcards.study].get("gallery", {})
-    without = " ".join(chosen.get("without", []))
-    return f"--num-videos {chosen.get('num_videos', 8)}" + (
-        f" --without {without}" if without else ""
-    )
+    number = f"--num-videos {chosen.get('num_videos', 8)}"
+    return f"{number} {option('--without', chosen.get('without', []))}".rstrip()
 
 
 def of_gallery(key):
@@ -218,8 +216,8 @@ rule overlays:
         code=code_of("overlays"),
         frames=test_frames,
     shell:
-        "novis overlays --results {input.results} --annotations {input.annotations} "
-        "--frames {params.frames} --num-videos 4 --output {output} 2> {log}"
+        "novis overlays --results {input.results:q} --annotations {input.annotations:q} "
+        "--frames {params.frames:q} --num-videos 4 --output {output:q} 2> {log:q}"
 
 
 rule gallery:
@@ -241,8 +239,8 @@ rule gallery:
         frames=of_gallery("frames"),
         options=gallery_options,
     shell:
-        "novis gallery --results {input.results} --annotations {input.annotations} --videos {input.videos} "
-        "--frames {params.frames} {params.options} --output {output[0]} 2> {log}"
+        "novis gallery --results {input.results:q} --annotations {input.annotations:q} --videos {input.videos:q} "
+        "--frames {params.frames:q} {params.options} --output {output[0]:q} 2> {log:q}"
 
 
 rule report:
@@ -262,12 +260,10 @@ rule report:
         runtime=30,
     params:
         code=code_of("report"),
-        overlays=lambda w, input: (
-            f"--overlays {input.overlays}" if input.overlays else ""
-        ),
+        overlays=lambda w, input: option("--overlays", input.overlays),
         folder=REPORT,
     shell:
-        "novis report --studies {input.studies} {params.overlays} --output {params.folder} 2> {log}"
+        "novis report --studies {input.studies:q} {params.overlays} --output {params.folder:q} 2> {log:q}"
 
 
 for name in STUDIES:
@@ -292,7 +288,7 @@ for name in STUDIES:
             code=code_of("report"),
             folder=f"{REPORT}/{name}",
         shell:
-            "novis report --studies {input.studies} --output {params.folder} 2> {log}"
+            "novis report --studies {input.studies:q} --output {params.folder:q} 2> {log:q}"
 
 
 rule pdf:
@@ -309,4 +305,4 @@ rule compile_table:
     log:
         f"{LOGS}/pdf/{config['name']}-{{study}}.log",
     shell:
-        "novis compile --tex {input} --output {output} 2> {log}"
+        "novis compile --tex {input:q} --output {output:q} 2> {log:q}"

@@ -23,7 +23,7 @@ rule speed:
         top_k=dataset_setting("top_k"),
         overlap=overlap_options,
     shell:
-        "novis speed --checkpoint {input.checkpoint} --annotations {input.annotations} "
-        "--frames {params.frames} --videos {input.videos} --clip-length {wildcards.clip_length} "
+        "novis speed --checkpoint {input.checkpoint:q} --annotations {input.annotations:q} "
+        "--frames {params.frames:q} --videos {input.videos:q} --clip-length {wildcards.clip_length} "
         "--stride {wildcards.stride} --settings {params.tracker} {params.overlap} --top-k {params.top_k} "
-        "--min-size {wildcards.min_size} --threads {threads} --output {output} 2> {log}"
+        "--min-size {wildcards.min_size} --threads {threads} --output {output:q} 2> {log:q}"

@@ -33,15 +33,13 @@ rule track:
     params:
         code=code_of("track"),
         tracker=lambda w: settings(config["trackers"][w.tracker]),
-        truth=lambda w, input: (
-            f"--annotations {input.annotations}" if input.annotations else ""
-        ),
+        truth=lambda w, input: option("--annotations", input.annotations),
         top_k=dataset_setting("top_k"),
         sequences=sequence_options,
     shell:
-        "novis track --cache {input.clips} --settings {params.tracker} --stride {wildcards.stride} "
+        "novis track --cache {input.clips:q} --settings {params.tracker} --stride {wildcards.stride} "
         "--top-k {params.top_k} {params.truth} {params.sequences} --workers {threads} "
-        "--output {output.results} 2> {log}"
+        "--output {output.results:q} 2> {log:q}"
 
 
 rule evaluate:
@@ -69,8 +67,8 @@ rule evaluate:
         ),
         sequences=sequence_options,
     shell:
-        "novis evaluate --annotations {input.annotations} --videos {input.videos} "
-        "--results {input.results} {params.frames} {params.sequences} --matches {output.matches} --output {output.metrics} 2> {log}"
+        "novis evaluate --annotations {input.annotations:q} --videos {input.videos:q} "
+        "--results {input.results:q} {params.frames} {params.sequences} --matches {output.matches:q} --output {output.metrics:q} 2> {log:q}"
 
 
 rule submit:
@@ -92,4 +90,4 @@ rule submit:
     params:
         code=code_of("submit"),
     shell:
-        "novis submit --results {input.results} --annotations {input.annotations} --output {output} 2> {log}"
+        "novis submit --results {input.results:q} --annotations {input.annotations:q} --output {output:q} 2> {log:q}"

@@ -41,10 +41,8 @@ def image_options(wildcards, input):
     mixed = config["datasets"][wildcards.dataset].get("mixed_with")
     if not mixed:
         return ""
-    return (
-        f"--images {input.images} --image-annotations {input.image_annotations} "
-        f"--category-map {mixed['category_map']}"
-    )
+    words = ["--images", input.images, "--image-annotations", input.image_annotations]
+    return shlex.join([*words, "--category-map", mixed["category_map"]])
 
 
 rule configure:
@@ -58,7 +56,7 @@ rule configure:
         code=lambda w: experiment.model_fingerprint(config["models"][w.model]["file"]),
         switches=lambda w: settings(experiment.overrides(training_of(w), config)),
     shell:
-        "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
+        "novis configure --model {params.model:q} --output {output:q} --set {params.switches} 2> {log:q}"
 
 
 rule train:
@@ -85,14 +83,14 @@ rule train:
     params:
         version=experiment.VERSIONS["train"],
         frames=frames,
-        init=lambda w, input: f"--init {input.init}" if input.init else "",
+        init=lambda w, input: option("--init", input.init),
         images=image_options,
         # Not an output: the state of an interrupted training must survive a failed job.
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
-        "exec workflow/scripts/ranks {resources.gpu} novis train --config {input.config} --annotations {input.annotations} --frames {params.frames} "
-        "--videos {input.train} --validation-videos {input.valid} {params.init} {params.images} "
-        "--work {params.work} --threads $(({threads} / {resources.gpu})) {SCRATCH} --output {output.checkpoint} 2> {log}"
+        "exec workflow/scripts/ranks {resources.gpu} novis train --config {input.config:q} --annotations {input.annotations:q} --frames {params.frames:q} "
+        "--videos {input.train:q} --validation-videos {input.valid:q} {params.init} {params.images} "
+        "--work {params.work:q} --threads $(({threads} / {resources.gpu})) {SCRATCH} --output {output.checkpoint:q} 2> {log:q}"
 
 
 def pretrained_on(key):
@@ -127,7 +125,7 @@ rule configure_pretraining:
             config["models"][w.model]["pretraining"]["overrides"]
         ),
     shell:
-        "novis configure --model {params.model} --output {output} --set {params.switches} 2> {log}"
+        "novis configure --model {params.model:q} --output {output:q} --set {params.switches} 2> {log:q}"
 
 
 rule pretrain_images:
@@ -153,12 +151,12 @@ rule pretrain_images:
         runtime=1440,
     params:
         version=experiment.VERSIONS["train"],
-        init=lambda w, input: f"--init {input.init}" if input.init else "",
+        init=lambda w, input: option("--init", input.init),
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
-        "exec novis pretrain-images --config {input.config} --images {input.images} "
-        "--annotations {input.annotations} {params.init} "
-        "--work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
+        "exec novis pretrain-images --config {input.config:q} --images {input.images:q} "
+        "--annotations {input.annotations:q} {params.init} "
+        "--work {params.work:q} --threads {threads} --output {output.checkpoint:q} 2> {log:q}"
 
 
 rule pretrain:
@@ -187,5 +185,5 @@ rule pretrain:
         ),
         work=lambda w, output: str(Path(output.checkpoint).with_name("work")),
     shell:
-        "exec novis pretrain --config {input} --seed {params.seed} --settings {params.settings} "
-        "--half --work {params.work} --threads {threads} --output {output.checkpoint} 2> {log}"
+        "exec novis pretrain --config {input:q} --seed {params.seed} --settings {params.settings} "
+        "--half --work {params.work:q} --threads {threads} --output {output.checkpoint:q} 2> {log:q}"
