@@ -11,6 +11,7 @@ from novis.data.footage import Footage, open_footage
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.fit import use_threads
 from novis.engine.live import live_stream, speed_record, track_live, warm_up
+from novis.engine.precision import Precision
 from novis.engine.streaming import plan_for
 from novis.errors import InputError
 from novis.experiment import stage_code
@@ -59,7 +60,7 @@ def run(
     overlay: Literal["film", "frames", "both", "none"] = "film",
     frame_rate: float | None = None,
     batch: int = 1,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     threads: int | None = None,
 ) -> None:
     """Segment and track the objects of a video of your own, in memory constant in its length.

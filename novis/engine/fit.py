@@ -3,9 +3,10 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from novis.engine.checkpoints import initialise, write_checkpoint
 from novis.engine.hooks import GradientHook, ProgressHook, ResumeHook, ValidationHook, bare
 from novis.engine.lock import Lock
 from novis.engine.loop import IterationSampler, ReportingDataset
-from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
+from novis.engine.optimisation import MAX_SKIPPED, ClipOptimWrapper, parameter_groups
 from novis.engine.ranks import parallel
 from novis.errors import InputError
-from novis.experiment import stage_code
+from novis.experiment import VERSIONS, stage_code
 from novis.files import sha256, write_json
 from novis.model.registry import MODELS
 from novis.structures import Category
@@ -37,98 +38,111 @@ STATE = "state.pth"
 Validate = Callable[[torch.nn.Module], dict[str, float]]
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """What a network is trained on.
+
+    Attributes:
+        categories: in the order of the class logits.
+        dataset: ``dataset[entry]`` is a clip, see :class:`novis.engine.loop.ClipTrainLoop`.
+        schedule: ``schedule[iteration]`` gives the entries of a batch.
+        files: that say what is trained on (annotations, lists of videos).
+        settings: what else decides it (seeds, mappings), as JSON has it. Once these or the
+            content of a file are others, an interrupted training does not go on.
+    """
+
+    categories: Sequence[Category]
+    dataset: Dataset
+    schedule: Any
+    files: Sequence[Path] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 def fit(
     config: Config,
-    categories: Sequence[Category],
-    dataset: Dataset,
-    schedule: Any,
+    data: TrainingData,
     output: Path,
     init: Path | None = None,
     work: Path | None = None,
     workers: int = 0,
     validate: Validate | None = None,
     half: bool = False,
-    sources: Sequence[Path] = (),
 ) -> None:
-    """Train the model of ``config`` on ``dataset[entry]`` for the entries of ``schedule``.
+    """Train the model of ``config`` on ``data``.
 
     Writes the checkpoint ``output`` with its provenance, and the provenance alone as
-    ``training.json`` beside it. With ``half`` the weights are rounded to float16: enough to
-    start from, in half the space. ``sources`` are the files that say what is trained on
-    (annotations, lists of videos): once one of them has other content, an interrupted
-    training does not go on.
+    ``training.json`` beside it. Interrupted, it goes on from its state in the folder ``work``.
+    The state is removed at the end: a finished training that is run again starts over. With
+    ``half`` the weights are rounded to float16: enough to start from, in half the space.
+
+    Raises:
+        InputError: the state is of another training, another process trains in ``work``, the
+            batch cannot be divided, or ``init`` does not fit the model.
     """
     work = work or output.parent / "work"
     work.mkdir(parents=True, exist_ok=True)
+    config.model.instance_decoder.num_classes = len(data.categories)
     with _alone(work) as confirm:
-        _fit(
-            config,
-            categories,
-            dataset,
-            schedule,
-            output,
-            init,
-            work,
-            workers,
-            validate,
-            half,
-            sources,
-            confirm,
-        )
+        provenance = _provenance(config, data, init)
+        torch.manual_seed(config.training.seed)
+        model = MODELS.build(config.model)
+        if init:
+            afresh = initialise(model, init, provenance["categories"])
+            _LOG.info("started from %s; afresh: %s", init, ", ".join(afresh) or "nothing")
+        loader = _loader(config, data, workers)
+        resume = _resume_hook(config, work, provenance, confirm)
+        runner = _runner(config, parallel(model), loader, work, resume, validate)
+        runner.train()
+        if dist.is_main_process():
+            confirm()
+            _write(output, runner, provenance | {"seconds": round(resume.elapsed, 1)}, half)
+            # Last: killed before, the training is finished once more by the same state.
+            resume.path.unlink(missing_ok=True)
 
 
-def _fit(
-    config: Config,
-    categories: Sequence[Category],
-    dataset: Dataset,
-    schedule: Any,
-    output: Path,
-    init: Path | None,
-    work: Path,
-    workers: int,
-    validate: Validate | None,
-    half: bool,
-    sources: Sequence[Path],
-    confirm: Callable[[], None],
-) -> None:
-    config.model.instance_decoder.num_classes = len(categories)
-    provenance = {
+def _provenance(config: Config, data: TrainingData, init: Path | None) -> dict[str, Any]:
+    """Where a checkpoint comes from, as it is recorded with the weights."""
+    return {
         "config": config.to_dict(),
-        "categories": [asdict(category) for category in categories],
+        "categories": [asdict(category) for category in data.categories],
         "init_sha256": sha256(init) if init else None,
-        "data_sha256": [sha256(path) for path in sources],
+        "data_sha256": [sha256(path) for path in data.files],
+        "data_settings": dict(data.settings),
+        "version": VERSIONS["train"],
         "code": stage_code("train"),
     }
-    torch.manual_seed(config.training.seed)
-    model = MODELS.build(config.model)
-    if init:
-        afresh = initialise(model, init, provenance["categories"])
-        _LOG.info("started from %s; afresh: %s", init, ", ".join(afresh) or "nothing")
-    resume = ResumeHook(
+
+
+def _resume_hook(
+    config: Config, work: Path, provenance: Mapping[str, Any], confirm: Callable[[], None]
+) -> ResumeHook:
+    """Saves and resumes. Edited code alone keeps a state: its version says when it must not."""
+    training = config.training
+    identity = {key: value for key, value in provenance.items() if key != "code"}
+    return ResumeHook(
         work / STATE,
-        config.training.save_interval,
-        config.training.save_minutes,
-        json.dumps({key: value for key, value in provenance.items() if key != "code"}, sort_keys=True),
+        training.save_interval,
+        training.save_minutes,
+        json.dumps(identity, sort_keys=True),
         confirm,
     )
-    loader = _loader(config, dataset, schedule, workers)
-    runner = _runner(config, parallel(model), loader, work, resume, validate)
-    runner.train()
-    if dist.is_main_process():
-        loop = runner.train_loop
-        meta = provenance | {
-            "iterations": loop.iteration,
-            "ranks": dist.get_world_size(),
-            "seconds": round(resume.elapsed, 1),
-            "incidents": dict(loop.incidents) | {"skipped_steps": runner.optim_wrapper.skipped_steps},
-            "torch": str(torch.__version__),
-        }
-        weights = bare(runner.model).state_dict()
-        if half:
-            weights = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
-        confirm()
-        write_checkpoint(output, {"state_dict": weights, "meta": meta})
-        write_json(output.with_name("training.json"), meta | {"sha256": sha256(output)}, indent=2)
+
+
+def _write(output: Path, runner: Runner, provenance: Mapping[str, Any], half: bool) -> None:
+    """The checkpoint of a finished training, and its provenance beside it."""
+    loop = runner.train_loop
+    meta = {
+        **provenance,
+        "iterations": loop.iteration,
+        "ranks": dist.get_world_size(),
+        "incidents": dict(loop.incidents) | {"skipped_steps": runner.optim_wrapper.skipped_steps},
+        "torch": str(torch.__version__),
+    }
+    weights = bare(runner.model).state_dict()
+    if half:
+        weights = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
+    write_checkpoint(output, {"state_dict": weights, "meta": meta})
+    write_json(output.with_name("training.json"), meta | {"sha256": sha256(output)}, indent=2)
 
 
 @contextmanager
@@ -160,6 +174,8 @@ def _runner(
         bare(model), training.learning_rate, training.weight_decay, training.backbone_multiplier
     )
     optimizer = torch.optim.AdamW(groups, lr=training.learning_rate)
+    # A short training has failed before as many steps as a long one.
+    skipped = min(MAX_SKIPPED, max(training.iterations // 2, 1))
     hooks = [resume, GradientHook()]
     if validate and training.validation_interval:
         hooks.append(ValidationHook(validate, training.validation_interval))
@@ -173,7 +189,7 @@ def _runner(
             "micro_batch": training.micro_batch,
             "seed": training.seed,
         },
-        optim_wrapper=ClipOptimWrapper(optimizer, training.precision, training.max_norm),
+        optim_wrapper=ClipOptimWrapper(optimizer, training.precision, training.max_norm, skipped),
         param_scheduler=[MultiStepLR(optimizer, milestones=training.milestones, gamma=0.1, by_epoch=False)],
         default_hooks={
             "checkpoint": None,
@@ -194,7 +210,7 @@ def _runner(
     )
 
 
-def _loader(config: Config, dataset: Dataset, schedule: Any, workers: int) -> DataLoader:
+def _loader(config: Config, data: TrainingData, workers: int) -> DataLoader:
     rank, world_size = dist.get_rank(), dist.get_world_size()
     if config.training.batch_size % (world_size * config.training.micro_batch):
         raise InputError(
@@ -202,16 +218,19 @@ def _loader(config: Config, dataset: Dataset, schedule: Any, workers: int) -> Da
             f"micro-batches of {config.training.micro_batch}; change training.micro_batch, or start another "
             "number of ranks"
         )
-    sampler = IterationSampler(schedule, config.training.iterations, rank, world_size)
+    sampler = IterationSampler(data.schedule, config.training.iterations, rank, world_size)
     return DataLoader(
-        ReportingDataset(dataset),
+        ReportingDataset(data.dataset),
         batch_sampler=sampler,
         num_workers=workers,
         collate_fn=list,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_set_up_worker,
     )
 
 
-def _one_thread(worker: int) -> None:
-    """OpenCV's threads and forked processes do not go together."""
+def _set_up_worker(worker: int) -> None:
+    """In a process that loads clips: the training itself decides when it stops, also for this one."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    # OpenCV's threads and forked processes do not go together.
     cv2.setNumThreads(0)

@@ -101,8 +101,8 @@ class ResumeHook(Hook):
         state = read_checkpoint(self.path)
         if state["identity"] != self.identity:
             raise InputError(
-                f"{self.path}: is the state of a training with another configuration or other data; "
-                "delete its folder to start over, or restore the configuration to go on"
+                f"{self.path}: is the state of a training with another configuration, version or other data; "
+                "delete its folder to start over, or restore them to go on"
             )
         bare(runner.model).load_state_dict(state["state_dict"])
         runner.optim_wrapper.load_state_dict(state["optimizer"])

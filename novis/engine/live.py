@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from novis.clips import latency
 from novis.engine.hardware import describe_hardware, synchronise
+from novis.engine.precision import Precision
 from novis.engine.streaming import FRAMES_PER_BATCH, VideoPlan, VideoStream
 from novis.structures import Video
 from novis.tracking.clip_window import prediction_of
@@ -49,7 +50,9 @@ class Stopwatch:
         return time.perf_counter()
 
 
-def live_stream(model: torch.nn.Module, precision: str, stride: int | None, batch: int = 1) -> VideoStream:
+def live_stream(
+    model: torch.nn.Module, precision: Precision, stride: int | None, batch: int = 1
+) -> VideoStream:
     """A stream that decodes ``batch`` clips at once, and encodes the frames that one brings.
 
     Without a stride (each video is one clip) nothing waits for single frames, and they are

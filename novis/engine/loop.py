@@ -4,13 +4,14 @@ The batch has the paper's size whatever the number of ranks: each rank takes its
 micro-batches and accumulates. Every loss is normalised by the whole batch, and every
 micro-batch draws its random points from a seed of (run, iteration, first sample), so that
 the sum does not depend on how micro-batches were divided among ranks, and an interrupted
-run continues bit for bit.
+run continues as if it had not been, on the CPU bit for bit. On a GPU it cannot: kernels such
+as the backward pass of grid_sample add up in an order that changes from run to run.
 """
 
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from mmengine import dist
 from mmengine.registry import LOOPS
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from novis.engine import ranks
@@ -33,9 +34,6 @@ INCIDENTS = ("non_finite_loss", "clips_without_objects", "clips_cropped_empty", 
 
 class ReportingDataset(Dataset):
     """A dataset whose bad input is an item: a worker process would wrap an exception in its traceback."""
-
-    # What mmengine would show with pictures; it warns where there is none.
-    metainfo: Mapping[str, Any] = {}
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
@@ -75,7 +73,7 @@ class IterationSampler(Sampler[list[Any]]):
 
 
 @LOOPS.register_module()
-class ClipTrainLoop(IterBasedTrainLoop):
+class ClipTrainLoop(BaseLoop):
     """Trains by :class:`IterationSampler`, one optimiser step an iteration.
 
     Args:
@@ -91,14 +89,23 @@ class ClipTrainLoop(IterBasedTrainLoop):
     def __init__(
         self, runner: Runner, dataloader: DataLoader, max_iters: int, micro_batch: int, seed: int
     ) -> None:
-        super().__init__(runner, dataloader, max_iters)
+        super().__init__(runner, dataloader)
+        self.max_iters = max_iters
         self.micro_batch = micro_batch
         self.seed = seed
         self.incidents: Counter[str] = Counter()
+        self._iter = 0
+        # mmengine takes the whole training for one epoch.
+        self.epoch, self.max_epochs = 0, 1
 
     @property
     def iteration(self) -> int:
         """Number of finished iterations."""
+        return self._iter
+
+    @property
+    def iter(self) -> int:
+        """The same by the name that mmengine's hooks ask for."""
         return self._iter
 
     def resume_at(self, iteration: int) -> None:
@@ -110,18 +117,27 @@ class ClipTrainLoop(IterBasedTrainLoop):
         """Train from the present iteration to the last."""
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
-        for batch in self.dataloader:
-            for sample in batch:
-                if isinstance(sample, InputError):
-                    raise sample
-            self.runner.model.train()
-            self.run_iter(batch)
+        batches = iter(self.dataloader)
+        try:
+            for batch in batches:
+                self.run_iter(batch)
+        finally:
+            # Its processes end now, not with the last exception that knows of them.
+            del batches
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
 
-    def run_iter(self, data_batch: Sequence[dict[str, Any]]) -> None:
-        """One optimiser step."""
+    def run_iter(self, data_batch: Sequence[dict[str, Any] | InputError]) -> None:
+        """One optimiser step.
+
+        Raises:
+            InputError: a sample could not be read, or the training has diverged.
+        """
+        for sample in data_batch:
+            if isinstance(sample, InputError):
+                raise sample
+        self.runner.model.train()
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
         losses = self._step(data_batch)
         self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=losses)

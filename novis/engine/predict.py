@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,6 +17,7 @@ from novis.data.staging import staged
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.features import KeptFeatures
 from novis.engine.fit import use_threads
+from novis.engine.precision import Precision
 from novis.engine.stopping import Told
 from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
@@ -40,7 +41,7 @@ def predict(
     videos: Path | None = None,
     features: Path | None = None,
     overlap: dict[str, Any] | None = None,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     threads: int | None = None,
     shard: str | None = None,
     scratch: Path | None = None,

@@ -1,5 +1,6 @@
 """Pre-training on still images: COCO's at full scale, generated ones for ``shapes``."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from novis.data.clip_sampler import ClipSchedule
 from novis.data.coco import read_coco
 from novis.data.coco_clips import CocoClipDataset
 from novis.data.shapes import CATEGORY_NAMES, ShapesImages, ShapesSettings
-from novis.engine.fit import fit, use_threads
+from novis.engine.fit import TrainingData, fit, use_threads
 from novis.engine.ranks import joined
 from novis.structures import Category
 
@@ -49,8 +50,9 @@ def pretrain(
     names = CATEGORY_NAMES[: source.num_categories]
     categories = [Category(number, name) for number, name in enumerate(names, 1)]
     schedule = EndlessSchedule(resolved.training.batch_size)
+    data = TrainingData(categories, images, schedule, settings={"seed": seed, "generator": asdict(source)})
     with joined(ranks):
-        fit(resolved, categories, images, schedule, output, init, work, workers, half=half)
+        fit(resolved, data, output, init, work, workers, half=half)
 
 
 def pretrain_images(
@@ -89,7 +91,8 @@ def pretrain_images(
         dataset = CocoClipDataset(truth, images, clip_length, training.augmentation)
         categories = sorted(truth.categories, key=lambda category: category.id)
         schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed)
-        fit(settings, categories, dataset, schedule, output, init, work, workers, sources=[annotations])
+        data = TrainingData(categories, dataset, schedule, files=[annotations])
+        fit(settings, data, output, init, work, workers)
 
 
 class GeneratedImages(Dataset):

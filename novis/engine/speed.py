@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from novis.data.splits import read_names
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.fit import use_threads
 from novis.engine.live import live_stream, speed_record, track_live, warm_up
+from novis.engine.precision import Precision
 from novis.engine.predict import override_overlap, parse_clip_length
 from novis.engine.streaming import plan_for
 from novis.errors import InputError
@@ -39,7 +40,7 @@ def speed(
     videos: Path | None = None,
     num_videos: int = 5,
     overlap: dict[str, Any] | None = None,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     threads: int | None = None,
 ) -> None:
     """Measure frames a second from decoded frames to the masks of the best tracks, one clip at a time.

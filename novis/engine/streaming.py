@@ -1,7 +1,6 @@
 """One video through the network as a stream: every frame once, a few clips in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 
 from novis.clips import clip_frames, clip_starts, overlap_lengths
 from novis.data.transforms import resize_frame, test_size
+from novis.engine.precision import Precision, autocast
 from novis.errors import InputError
 from novis.model.novis import NOVIS
 from novis.model.structures import FrameFeatures
@@ -89,12 +89,15 @@ class VideoStream:
         precision: ``fp32``, ``bf16`` or ``fp16`` for what autocast admits.
         frames_per_batch: frames whose features are computed at once.
         clips_per_batch: clips that are decoded at once, which delays the first of them.
+
+    Raises:
+        InputError: an unknown precision.
     """
 
     def __init__(
         self,
         model: NOVIS,
-        precision: str = "fp32",
+        precision: Precision = "fp32",
         frames_per_batch: int = FRAMES_PER_BATCH,
         clips_per_batch: int = CLIPS_PER_BATCH,
     ) -> None:
@@ -103,6 +106,8 @@ class VideoStream:
         self.clips_per_batch = clips_per_batch
         self.device = next(model.parameters()).device
         self.precision = precision
+        # Unknown words are refused here, not at the first frame.
+        autocast(self.device, precision)
 
     def clips(self, plan: VideoPlan, read: Callable[[int], np.ndarray]) -> Iterator[ClipRecord]:
         """Predict every clip of the plan, in order of their starts.
@@ -140,7 +145,7 @@ class VideoStream:
             indices = range(first, min(first + self.frames_per_batch, plan.num_frames))
             frames = np.stack([resize_frame(read(index), plan.input_size) for index in indices])
             clip = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device)
-            with self._autocast():
+            with autocast(self.device, self.precision):
                 inputs = self.model.data_preprocessor.batch([clip])
                 features = self.model.frame_features(inputs, [plan.input_size] * len(clip))
             for position, index in enumerate(indices):
@@ -151,7 +156,7 @@ class VideoStream:
     ) -> Iterator[ClipRecord]:
         slots = [clip_frames(start, plan.clip_length, plan.num_frames) for start in starts]
         features = FrameFeatures.concatenate([window[int(i)] for clip in slots for i in clip])
-        with self._autocast():
+        with autocast(self.device, self.precision):
             output = self.model.decode(features, len(starts))
             overlaps = self.model.edge_embeddings(features, output, plan.overlap_lengths)
         masks = output.mask_logits.float().cpu().numpy()
@@ -165,9 +170,3 @@ class VideoStream:
                     "its weights are broken, or the precision is too low (try fp32)"
                 )
             yield ClipRecord(start, classes[row], embeddings[row], overlap[row], encode_logits(masks[row]))
-
-    def _autocast(self) -> torch.autocast | nullcontext:
-        if self.precision == "fp32":
-            return nullcontext()
-        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
-        return torch.autocast(self.device.type, kind)

@@ -13,7 +13,7 @@ from novis.data.coco import read_category_map, read_coco
 from novis.data.coco_clips import ClipMixture, CocoClipDataset
 from novis.data.splits import read_names
 from novis.data.staging import staged
-from novis.engine.fit import fit, use_threads
+from novis.engine.fit import TrainingData, fit, use_threads
 from novis.engine.ranks import joined
 from novis.engine.validation import Validation
 from novis.errors import InputError
@@ -78,8 +78,10 @@ def train(
         weights = training.get("mixing_weights")
         schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed, weights)
         validation = _validation(settings, annotations, frames, validation_videos)
-        sources = [path for path in (annotations, videos, image_annotations) if path]
-        fit(settings, categories, dataset, schedule, output, init, work, workers, validation, sources=sources)
+        files = [path for path in (annotations, videos, image_annotations) if path]
+        mapping = {"category_map": read_category_map(category_map)} if category_map else {}
+        data = TrainingData(categories, dataset, schedule, files, mapping)
+        fit(settings, data, output, init, work, workers, validation)
 
 
 def _validation(

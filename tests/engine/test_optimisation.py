@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from novis.engine.optimisation import ClipOptimWrapper, parameter_groups
+from novis.engine.optimisation import MAX_SKIPPED, ClipOptimWrapper, parameter_groups
+from novis.errors import InputError
 from novis.model.official_weights import translate
 from novis.model.registry import MODELS
 from tests.engine.small_network import small_config
@@ -90,6 +91,39 @@ def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted():
     wrapper.step()
     assert wrapper.skipped_steps == 1
     torch.testing.assert_close(layer.weight.detach(), torch.ones(1, 2))
+
+
+def test_a_training_that_only_skips_ends_with_a_message():
+    layer, wrapper = wrapped(max_skipped=3)
+
+    def step(loss):
+        wrapper.zero_grad()
+        wrapper.backward(layer(torch.ones(1, 2)).sum() * loss)
+        wrapper.step()
+
+    for loss in (float("nan"), float("inf"), 1.0, float("nan"), float("nan")):
+        step(loss)
+    again = wrapped(max_skipped=3)[1]
+    again.load_state_dict(wrapper.state_dict())
+    with pytest.raises(InputError, match=r"the last 3 steps had no finite gradient .*learning_rate"):
+        step(float("nan"))
+    # A resumed training has not forgotten how many there were.
+    again.optimizer.param_groups[0]["params"][0].grad = torch.full((1, 2), float("nan"))
+    with pytest.raises(InputError, match="the last 3 steps"):
+        again.step()
+
+
+def test_the_scale_of_fp16_is_found_before_a_training_counts_as_failed():
+    layer, wrapper = wrapped(precision="fp16")
+    while wrapper.state_dict()["scaler"]["scale"] > 1:
+        wrapper.backward(layer(torch.ones(1, 2)).sum() * float("inf"))
+        wrapper.step()
+    assert wrapper.skipped_steps < MAX_SKIPPED / 3 + 1
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(InputError, match="float16"):
+        wrapped(precision="float16")
 
 
 def test_bf16_reaches_the_forward_pass():

@@ -50,6 +50,25 @@ def test_a_network_is_pretrained_on_images_of_the_settings(tmp_path):
     assert [c["name"] for c in meta["categories"]] == ["disc", "triangle", "cross", "star"]
 
 
+@pytest.mark.parametrize("other", [{"seed": 4}, {"settings": {"frame_size": [32, 64], "noise": 9}}])
+def test_a_pretraining_does_not_go_on_with_other_images(tmp_path, monkeypatch, other):
+    config = write_small_config(tmp_path / "config.json", clip_length=1, temporal_encoding="none")
+    options = {"config": config, "output": tmp_path / "checkpoint.pth", "seed": 3}
+    options["settings"] = {"frame_size": [32, 64]}
+    read = GeneratedImages.__getitem__
+
+    def interrupted(images, index):
+        if index == 9:
+            raise KeyboardInterrupt
+        return read(images, index)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(GeneratedImages, "__getitem__", interrupted)
+        pretrain(**options)
+    with pytest.raises(InputError, match=r"state\.pth: is the state of a training with .* other data"):
+        pretrain(**options | other)
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     return draw_toy_images(tmp_path_factory.mktemp("images"))

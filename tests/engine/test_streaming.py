@@ -105,3 +105,8 @@ def test_a_network_that_gives_no_finite_numbers_is_told(model):
     torch.nn.init.constant_(broken.instance_decoder.class_embed.bias, float("nan"))
     with pytest.raises(InputError, match="no finite numbers for the clip at frame 0"):
         clips(broken, video(4), plan(4))
+
+
+def test_an_unknown_precision_is_refused(model):
+    with pytest.raises(InputError, match="unknown precision 'half'"):
+        VideoStream(model, "half")

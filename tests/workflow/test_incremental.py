@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import torch
 
+from novis.engine.checkpoints import read_checkpoint
 from tests.workflow.checkout import Checkout
 
 TINY = ("--configfile", "config/tiny.yaml")
@@ -130,6 +132,22 @@ def test_an_edited_loss_retrains_nothing_until_its_version_is_raised(checkout):
     assert not {"train", "predict"} & set(checkout.planned(*TINY)[0])
     checkout.edit("novis/experiment.py", '"train": 1', '"train": 2')
     assert checkout.planned(*TINY)[0]["train"] == 4
+
+
+@pytest.mark.slow
+def test_a_raised_version_trains_anew_with_the_edited_loss(checkout):
+    target = "results/tiny/fold0/novis_shapes-novis/T4-seed0/checkpoint.pth"
+    before = read_checkpoint(checkout.folder / target)
+    checkout.edit(
+        "novis/model/losses.py", "return 1 - (2 * intersection + 1)", "return 1 - (3 * intersection + 1)"
+    )
+    checkout.edit("novis/experiment.py", '"train": 1', '"train": 2')
+    checkout.snakemake("-c1", target, *TINY)
+    after = read_checkpoint(checkout.folder / target)
+    assert after["meta"]["version"] == 2
+    assert after["meta"]["code"] != before["meta"]["code"]
+    weights = before["state_dict"]
+    assert any(not torch.equal(after["state_dict"][name], weights[name]) for name in weights)
 
 
 @pytest.mark.slow
