@@ -16,6 +16,17 @@ from novis.errors import InputError
 # Seconds after which the temporary file of a process that is not here counts as abandoned.
 _ABANDONED = 600
 
+# What the system says of a path that no file can be written to.
+_NO_PLACE = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -26,32 +37,68 @@ def replacing(path: Path | str) -> Iterator[Path]:
     by the next one that writes ``path``.
 
     Raises:
-        InputError: the disk is full, or the folder cannot be written.
+        InputError: the disk is full, the folder cannot be written, or ``path`` is one.
     """
     path = Path(path)
     temporary: Path | None = None
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _clear_abandoned(path)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+            temporary.touch(exist_ok=True)
+            yield temporary
+            _synchronise(temporary)
+            temporary.replace(path)
+            synchronise_folder(path.parent)
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless they are there.
+
+    Raises:
+        InputError: a file is in the way, the disk is full, or a folder cannot be written.
+    """
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What keeps ``path`` from being written in this block is told as bad input.
+
+    Raises:
+        InputError: the disk is full, the folder cannot be written, a file is where a folder must be,
+            or a folder where the file is to be.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
-        temporary.touch(exist_ok=True)
-        yield temporary
-        _synchronise(temporary)
-        temporary.replace(path)
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(
                 f"{path}: no space left on the disk while writing; free some and run again "
                 "(nothing half-written was kept)"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
+        if error.errno in _NO_PLACE:
             raise InputError(
                 f"{path}: cannot be written ({error.strerror}); choose another folder"
             ) from error
         raise
+
+
+def synchronise_folder(path: Path) -> None:
+    """Have the names in a folder outlast a loss of power, where its file system can do that."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP):
+            raise
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def write_json(path: Path | str, value: Any, indent: int | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from novis import config as configuration
 from novis.data.footage import Footage, open_footage
-from novis.engine.checkpoints import load_model, read_checkpoint
+from novis.engine.checkpoints import load_model, read_checkpoint, trained_meta
 from novis.engine.fit import use_threads
 from novis.engine.live import live_stream, speed_record, track_live, warm_up
 from novis.engine.precision import Precision
@@ -137,12 +137,7 @@ def run(
 
 def _load(checkpoint: Path, config: Path | None) -> _Network:
     content = read_checkpoint(checkpoint)
-    meta = content.get("meta", {})
-    if "categories" not in meta or "config" not in meta:
-        raise InputError(
-            f"{checkpoint}: holds weights to start a training from, not a trained network; give the "
-            "checkpoint.pth of a finished training"
-        )
+    meta = trained_meta(checkpoint, content)
     categories = {category["id"]: category["name"] for category in meta["categories"]}
     if config:
         meta["config"] = configuration.load(config).to_dict()

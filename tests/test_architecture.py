@@ -13,6 +13,7 @@ FLOORS = {
     0: (
         "errors",
         "files",
+        "locks",
         "structures",
         "clips",
         "masks",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from novis.errors import InputError
-from novis.files import read_json, replacing, sha256, write_json
+from novis.files import make_folder, read_json, replacing, sha256, synchronise_folder, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -43,13 +43,48 @@ def test_a_real_full_disk_is_told_with_the_file():
         full.write_text("x" * 100_000)
 
 
-def test_a_file_in_place_of_the_folder_is_told(tmp_path):
-    (tmp_path / "folder").write_text("")
-    with (
-        pytest.raises((InputError, FileExistsError), match="folder"),
-        replacing(tmp_path / "folder" / "file"),
-    ):
-        pass
+@pytest.mark.parametrize("place", ["file/a", "file/deeper/a", "folder", "n" * 300])
+def test_a_path_that_cannot_be_written_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=rf"{place}: cannot be written"), replacing(tmp_path / place) as path:
+        path.write_text("text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("place", ["file", "file/deeper"])
+def test_a_file_where_a_folder_must_be_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=rf"{place}: cannot be written"):
+        make_folder(tmp_path / place)
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_new_name_is_on_the_disk_before_anybody_relies_on_it(tmp_path, monkeypatch):
+    events, replace, fsync = [], os.replace, os.fsync
+
+    def synchronise(descriptor):
+        events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def rename(source, target):
+        events.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synchronise)
+    monkeypatch.setattr(os, "replace", rename)
+    write_json(tmp_path / "a.json", 1)
+    assert events == [f".a.json.{os.getpid()}.json", "rename", tmp_path.name]
+
+
+def test_a_file_system_that_cannot_synchronise_folders_is_no_obstacle(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    synchronise_folder(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe{", b"[" * 100_000])

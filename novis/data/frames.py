@@ -87,10 +87,18 @@ def read_image(path: Path, place: str) -> np.ndarray:
     # OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
     if _is_truncated(content):
         raise InputError(f"{place}: is truncated ({len(content)} bytes); get the file again")
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    image = _decode(content)
     if image is None:
         raise InputError(f"{place}: is no readable image ({len(content)} bytes); get the file again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _decode(content: bytes) -> np.ndarray | None:
+    """(H, W, 3) uint8 BGR, or nothing where OpenCV finds no image, or one that it thinks too large."""
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    except cv2.error:
+        return None
 
 
 def find_dataset(root: Path | str, split: str = "train") -> DatasetFiles:

@@ -1,6 +1,5 @@
 """Checkpoint files: written whole, read without trust, loaded with every tensor accounted for."""
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from novis.engine.weight_files import BROKEN
 from novis.errors import InputError
+from novis.experiment import nearest
 from novis.files import replacing
 from novis.model.novis import NOVIS
 from novis.model.registry import MODELS
@@ -36,15 +37,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).split("\n")[0]
+    except BROKEN as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(
             f"{path}: is no readable checkpoint ({reason}); it may be truncated, or hold more than "
             "tensors: make it again, or turn foreign weights into ours with 'novis convert'"
         ) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+    weights = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(weights, Mapping) or not all(isinstance(w, torch.Tensor) for w in weights.values()):
         raise InputError(
-            f"{path}: holds no 'state_dict'; turn foreign weights into ours with 'novis convert'"
+            f"{path}: holds no 'state_dict' of tensors; turn foreign weights into ours with 'novis convert'"
         )
     return content
 
@@ -89,24 +91,58 @@ def initialise(model: nn.Module, path: Path, categories: Sequence[Mapping[str, A
     return afresh
 
 
-def load_model(path: Path, content: dict[str, Any]) -> NOVIS:
-    """The network of a checkpoint, ready to predict, on the GPU where there is one.
+def trained_meta(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its network: ``config`` with ``model`` and ``training``, ``categories``, ...
 
     Raises:
-        InputError: the checkpoint has no configuration, or its weights do not fit it.
+        InputError: it lacks one of these, as weights to start from do.
     """
+    meta = content.get("meta")
+    config = meta.get("config") if isinstance(meta, Mapping) else None
+    sections = [config.get(name) for name in ("model", "training")] if isinstance(config, Mapping) else []
+    if not sections or not all(isinstance(s, Mapping) for s in sections) or not meta.get("categories"):
+        raise InputError(
+            f"{path}: holds weights to start a training from, not a trained network; give the "
+            "checkpoint.pth of a finished training"
+        )
+    return meta
+
+
+def load_model(path: Path, content: Mapping[str, Any], overlap: Mapping[str, Any] | None = None) -> NOVIS:
+    """The network of a checkpoint, ready to predict, on the GPU where there is one.
+
+    Args:
+        path: of the checkpoint, for messages.
+        content: as read. Nothing is built that is not registered, whatever its configuration says.
+        overlap: other settings of the overlap embeddings, which have no parameters. They are
+            written into the configuration of ``content``.
+
+    Raises:
+        InputError: the checkpoint is of no trained network, its weights do not fit its
+            configuration, or a setting of ``overlap`` is unknown.
+    """
+    config = trained_meta(path, content)["config"]
+    _set_overlap(config["model"], overlap or {})
     try:
-        config = Config(content["meta"]["config"])
-        model = MODELS.build(config.model)
+        model = MODELS.build(Config(config).model)
         model.load_state_dict(content["state_dict"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).split("\n")[0]
+    except (InputError, *BROKEN) as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(
             f"{path}: does not hold a network that can predict ({reason}); use the checkpoint.pth of a "
             "finished training"
         ) from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval()
+
+
+def _set_overlap(model: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    own = model.get("overlap", {})
+    known = [name for name in own if name != "type"]
+    for name, value in settings.items():
+        if name not in known:
+            raise InputError(f"overlap embeddings: unknown setting '{name}'{nearest(name, known)}")
+        own[name] = value
 
 
 def _covered(name: str, meta: Mapping[str, Any]) -> bool:

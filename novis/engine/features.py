@@ -17,9 +17,11 @@ from novis.engine.fit import use_threads
 from novis.engine.stopping import Told
 from novis.engine.streaming import VideoStream, plan_for
 from novis.errors import InputError
+from novis.experiment import stage_code
 from novis.files import sha256
 from novis.model.structures import FrameFeatures
 from novis.storage.feature_cache import FeatureCache, FeatureCacheWriter
+from novis.structures import Video
 
 
 def features(
@@ -54,10 +56,11 @@ def features(
         "config": json.dumps(content["meta"]["config"], sort_keys=True),
         "checkpoint_sha256": sha256(checkpoint),
         "min_size": min_size,
+        "code": stage_code("predict"),
     }
     told = Told()
     with FeatureCacheWriter(output, attributes) as writer:
-        waiting = [video for video in truth.videos if video.id not in writer.finished]
+        waiting = writer.waiting(truth.videos)
         frames = staged(frames, waiting, scratch)
         for video in tqdm(waiting, desc="keeping features", unit="video"):
             plan = plan_for(stream.model, video, 1, 1, min_size)
@@ -77,6 +80,9 @@ class KeptFeatures:
         min_size: of the prediction, pixels.
         device: where the network is.
 
+    Attributes:
+        code: that made them.
+
     Raises:
         InputError: the features belong to another checkpoint or size, or the file is broken.
     """
@@ -84,6 +90,7 @@ class KeptFeatures:
     def __init__(self, path: Path, checkpoint_sha256: str, min_size: int, device: torch.device) -> None:
         self._cache = FeatureCache(path)
         self._device = device
+        self.code: str = self._cache.attributes.get("code", "unknown")
         wanted = {"checkpoint_sha256": checkpoint_sha256, "min_size": min_size}
         for name, value in wanted.items():
             found = self._cache.attributes[name]
@@ -93,10 +100,19 @@ class KeptFeatures:
                     "make them again with 'novis features'"
                 )
 
-    def frames(self, video_id: int, num_frames: int) -> Iterator[tuple[int, FrameFeatures]]:
-        """Index and features of every frame of a video, in order."""
-        for index in range(num_frames):
-            arrays = self._cache.features(video_id, slice(index, index + 1))
+    def frames(self, video: Video) -> Iterator[tuple[int, FrameFeatures]]:
+        """Index and features of every frame of a video, in order.
+
+        Raises:
+            InputError: they are not there, or of a video of other frames or another size.
+        """
+        if self._cache.video(video.id) != video:
+            raise InputError(
+                f"{self._cache.path}: video {video.id} has other frames or another size there than in the "
+                "annotations; make the features again with 'novis features'"
+            )
+        for index in range(video.length):
+            arrays = self._cache.features(video.id, slice(index, index + 1))
             yield index, _as_features(arrays, self._device)
 
 

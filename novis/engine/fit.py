@@ -26,7 +26,7 @@ from novis.engine.optimisation import MAX_SKIPPED, ClipOptimWrapper, parameter_g
 from novis.engine.ranks import parallel
 from novis.errors import InputError
 from novis.experiment import VERSIONS, stage_code
-from novis.files import sha256, write_json
+from novis.files import make_folder, sha256, write_json
 from novis.model.registry import MODELS
 from novis.structures import Category
 
@@ -80,7 +80,7 @@ def fit(
             batch cannot be divided, or ``init`` does not fit the model.
     """
     work = work or output.parent / "work"
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     config.model.instance_decoder.num_classes = len(data.categories)
     with _alone(work) as confirm:
         provenance = _provenance(config, data, init)

@@ -13,19 +13,24 @@ def describe_hardware(device: torch.device) -> dict[str, str | int | None]:
     """Name the hardware and software that a network on ``device`` runs on.
 
     Returns:
-        ``device`` (the GPU's name, or the processor's), ``processor``, ``cores`` (visible to
-        this process), ``threads`` (of torch), ``machine`` (host name), ``torch``, ``cuda``.
+        ``device`` (the GPU's name, or the processor's), ``processor``, ``cores`` (that
+        this process may use), ``threads`` (of torch), ``machine`` (host name), ``torch``, ``cuda``.
     """
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
         "device": gpu or processor_name(),
         "processor": processor_name(),
-        "cores": os.cpu_count(),
+        "cores": num_cores(),
         "threads": torch.get_num_threads(),
         "machine": platform.node(),
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda if gpu else None,
     }
+
+
+def num_cores() -> int | None:
+    """The cores that this process may use: a job rarely has all of its machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def processor_name() -> str:

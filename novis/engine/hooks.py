@@ -99,7 +99,7 @@ class ResumeHook(Hook):
 
     def _resume(self, runner: Runner) -> int:
         state = read_checkpoint(self.path)
-        if state["identity"] != self.identity:
+        if state.get("identity") != self.identity:
             raise InputError(
                 f"{self.path}: is the state of a training with another configuration, version or other data; "
                 "delete its folder to start over, or restore them to go on"

@@ -23,6 +23,7 @@ from typing import Literal, Self
 
 from novis.cluster import slurm
 from novis.errors import InputError
+from novis.files import writing
 
 _LOG = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Lock:
         folder: to be held; the lock is the file ``.holder`` in it.
 
     Raises:
-        InputError: another process holds it, which is at work.
+        InputError: another process holds it, which is at work, or the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,13 +129,14 @@ class Lock:
             )
 
     def _create(self) -> bool:
-        try:
-            with self.path.open("x") as file:
-                json.dump(asdict(self.own), file)
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError:
-            return False
+        with writing(self.path):
+            try:
+                with self.path.open("x") as file:
+                    json.dump(asdict(self.own), file)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except FileExistsError:
+                return False
         return True
 
     def _state(self, other: Holder | None) -> State:

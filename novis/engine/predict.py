@@ -21,7 +21,7 @@ from novis.engine.precision import Precision
 from novis.engine.stopping import Told
 from novis.engine.streaming import ClipRecord, VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
-from novis.experiment import WHOLE_VIDEO, nearest, stage_code
+from novis.experiment import WHOLE_VIDEO, stage_code
 from novis.files import sha256
 from novis.storage.clip_cache import ClipCacheWriter
 from novis.storage.shards import Shard
@@ -71,48 +71,64 @@ def predict(
         scratch: a folder on the node's own disk that frames are copied to first
     """
     use_threads(threads)
-    content = read_checkpoint(checkpoint)
-    override_overlap(content, overlap or {})
-    model = load_model(checkpoint, content)
     stride, length = parse_starts(starts), parse_clip_length(clip_length)
+    content = read_checkpoint(checkpoint)
+    stream = VideoStream(load_model(checkpoint, content, overlap), precision)
     truth = read_annotations(annotations, read_names(videos) if videos else None)
-    attributes = {
-        "config": json.dumps(content["meta"]["config"], sort_keys=True),
-        "checkpoint_sha256": sha256(checkpoint),
-        "code": stage_code("predict"),
+    digest = sha256(checkpoint)
+    kept = KeptFeatures(features, digest, min_size, stream.device) if features else None
+    attributes = _provenance(content["meta"], kept) | {
+        "checkpoint_sha256": digest,
         "clip_length": length or WHOLE_VIDEO,
         "starts": starts,
         "min_size": min_size,
         "precision": precision,
-        "features": "kept" if features else "computed",
-        "categories": json.dumps(content["meta"]["categories"]),
     }
     chosen = truth.videos
     if shard:
         part = Shard.parse(shard)
         chosen = part.choose(truth.videos)
         attributes |= part.attributes(truth.videos)
-    stream = VideoStream(model, precision)
-    kept = (
-        KeptFeatures(features, attributes["checkpoint_sha256"], min_size, stream.device) if features else None
-    )
     told = Told()
     with ClipCacheWriter(output, attributes) as writer:
-        waiting = [video for video in chosen if video.id not in writer.finished]
+        waiting = writer.waiting(chosen)
         _LOG.info("%d videos, %d of them done before", len(chosen), len(chosen) - len(waiting))
         frames = frames if kept else staged(frames, waiting, scratch)
-        num_frames = sum(video.length for video in waiting)
-        with tqdm(total=num_frames, desc="predicting", unit="frame", mininterval=1) as progress:
-            for video in waiting:
-                plan = plan_for(model, video, length, stride, min_size)
-                if kept:
-                    clips = stream.decode(plan, kept.frames(video.id, video.length))
-                else:
-                    clips = stream.clips(plan, partial(read_frame, frames, video))
-                _write(writer, video, plan, clips)
-                progress.update(video.length)
-                told.stop_if_told()
+        plans = {video: plan_for(stream.model, video, length, stride, min_size) for video in waiting}
+        _write_videos(writer, stream, plans, frames, kept, told)
         writer.finish()
+
+
+def _provenance(meta: Mapping[str, Any], kept: KeptFeatures | None) -> dict[str, str]:
+    """Whose predictions these are: the network, and the code of all that was computed."""
+    codes = (kept.code, stage_code("predict")) if kept else (stage_code("predict"),)
+    return {
+        "config": json.dumps(meta["config"], sort_keys=True),
+        "categories": json.dumps(meta["categories"]),
+        "features": "kept" if kept else "computed",
+        "code": "+".join(dict.fromkeys(codes)),
+    }
+
+
+def _write_videos(
+    writer: ClipCacheWriter,
+    stream: VideoStream,
+    plans: Mapping[Video, VideoPlan],
+    frames: Path,
+    kept: KeptFeatures | None,
+    told: Told,
+) -> None:
+    """Predict video after video, until told to stop."""
+    num_frames = sum(video.length for video in plans)
+    with tqdm(total=num_frames, desc="predicting", unit="frame", mininterval=1) as progress:
+        for video, plan in plans.items():
+            if kept:
+                clips = stream.decode(plan, kept.frames(video))
+            else:
+                clips = stream.clips(plan, partial(read_frame, frames, video))
+            _write(writer, video, plan, clips)
+            progress.update(video.length)
+            told.stop_if_told()
 
 
 def _write(writer: ClipCacheWriter, video: Video, plan: VideoPlan, clips: Iterator[ClipRecord]) -> None:
@@ -120,17 +136,6 @@ def _write(writer: ClipCacheWriter, video: Video, plan: VideoPlan, clips: Iterat
     with writer.video(video, plan.starts, *sizes, plan.overlap_lengths, plan.clip_length) as group:
         for clip in clips:
             group.append(clip.class_logits, clip.embeddings, clip.overlap_embeddings, clip.mask_codes)
-
-
-def override_overlap(content: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Change the settings of the overlap embeddings in a checkpoint's configuration."""
-    if settings:
-        own = content["meta"]["config"]["model"]["overlap"]
-        for name in settings:
-            if name not in own or name == "type":
-                known = [key for key in own if key != "type"]
-                raise InputError(f"overlap embeddings: unknown setting '{name}'{nearest(name, known)}")
-        own.update(settings)
 
 
 def parse_starts(starts: str) -> int | None:

@@ -16,7 +16,7 @@ from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.fit import use_threads
 from novis.engine.live import live_stream, speed_record, track_live, warm_up
 from novis.engine.precision import Precision
-from novis.engine.predict import override_overlap, parse_clip_length
+from novis.engine.predict import parse_clip_length
 from novis.engine.streaming import plan_for
 from novis.errors import InputError
 from novis.experiment import stage_code
@@ -67,8 +67,7 @@ def speed(
         raise InputError(f"num_videos={num_videos} and top_k={top_k} must be at least 1")
     use_threads(threads)
     content = read_checkpoint(checkpoint)
-    override_overlap(content, overlap or {})
-    model = load_model(checkpoint, content)
+    model = load_model(checkpoint, content, overlap)
     tracker = TrackerSettings.from_dict(settings)
     category_ids = [category["id"] for category in content["meta"]["categories"]]
     truth = read_annotations(annotations, read_names(videos) if videos else None)

@@ -1,6 +1,7 @@
 """Files of other people's weights, read without running what is in them."""
 
 import pickle
+import struct
 from collections import OrderedDict
 from collections.abc import Mapping
 from math import prod
@@ -15,11 +16,12 @@ from torch import Tensor
 
 from novis.errors import InputError
 
-# What a broken pickle or zip may raise while it is read.
-_BROKEN = (
+# What a file that is broken, or none of its kind, may raise while it is read.
+BROKEN = (
     pickle.UnpicklingError,
     SafetensorError,
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     ImportError,
@@ -29,6 +31,7 @@ _BROKEN = (
     RuntimeError,
     TypeError,
     ValueError,
+    struct.error,
 )
 
 
@@ -53,7 +56,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: no such weight file; Mask2Former's MODEL_ZOO.md lists the official ones")
     try:
         return _by_name(readers[path.suffix](path))
-    except _BROKEN as error:
+    except BROKEN as error:
         reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(
             f"{path}: cannot be read as weights ({reason}); if it is damaged, get it again"

@@ -7,7 +7,6 @@ in memory. A commit puts those few pages and the new length into a record beside
 renames the record into place (the one instant that decides), then applies it.
 """
 
-import fcntl
 import io
 import os
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from novis.errors import InputError
+from novis.files import synchronise_folder, writing
+from novis.locks import open_alone
 
 _PAGE = 4096
 
@@ -45,19 +46,10 @@ class AtomicFile(io.RawIOBase):
         self._length = self._committed
 
     def _open(self) -> int:
-        try:
+        busy = f"{self.path}: another process is writing it; wait for it or end it"
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise InputError(f"{self.path}: another process is writing it; wait for it or end it") from error
-        return descriptor
+            return open_alone(self.path, os.O_RDWR | os.O_CREAT, busy)
 
     def _recover(self) -> int:
         """Finish the last commit, forget everything after it; return the committed length."""
@@ -103,6 +95,8 @@ class AtomicFile(io.RawIOBase):
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._record)
+            # Before old bytes are overwritten, the record that can repeat it must last.
+            synchronise_folder(self.path.parent)
         except OSError as error:
             self._failure = error
             temporary.unlink(missing_ok=True)
@@ -132,6 +126,7 @@ class AtomicFile(io.RawIOBase):
         """Rename the committed file to ``target`` and close it."""
         os.fsync(self._descriptor)
         self.path.replace(target)
+        synchronise_folder(target.parent)
         self._record.unlink(missing_ok=True)
         self.close()
 

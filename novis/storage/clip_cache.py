@@ -80,11 +80,10 @@ class ClipCacheWriter(VideoStoreWriter):
     ::
 
         with ClipCacheWriter(path, attributes) as writer:
-            for video in videos:
-                if video.id not in writer.finished:
-                    with writer.video(video, starts, ...) as group:
-                        for clip in clips:
-                            group.append(...)
+            for video in writer.waiting(videos):
+                with writer.video(video, starts, ...) as group:
+                    for clip in clips:
+                        group.append(...)
             writer.finish(seconds_per_clip=0.1)
 
     Args:

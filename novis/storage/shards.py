@@ -1,11 +1,12 @@
 """A prediction in parts: each process writes a clip cache of its own videos, then they become one."""
 
+import hashlib
 import json
 import logging
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from novis.structures import Video
 _LOG = logging.getLogger(__name__)
 
 # Root attributes that the cache of a part has and the whole one has not.
-_SHARD, _OF_VIDEOS = "shard", "shard_of_videos"
+_SHARD, _OF_VIDEOS, _OF_FRAMES = "shard", "shard_of_videos", "shard_of_frames"
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,15 @@ class Shard:
         return tuple(video for video in videos if video.id in chosen)
 
     def attributes(self, videos: Sequence[Video]) -> dict[str, str]:
-        """What the part's cache says beside the attributes of the whole: which part, of which videos."""
+        """What the part's cache says beside the attributes of the whole: which part, of which videos.
+
+        Their sizes and frames are there as a checksum.
+        """
+        frames = json.dumps([asdict(video) for video in videos])
         return {
             _SHARD: f"{self.number}/{self.count}",
             _OF_VIDEOS: json.dumps([video.id for video in videos]),
+            _OF_FRAMES: hashlib.sha256(frames.encode()).hexdigest(),
         }
 
 
@@ -70,8 +76,10 @@ def merge(shards: list[Path], output: Path) -> None:
         output: the clip cache to write (HDF5)
 
     Raises:
-        InputError: a part is missing, there twice, or of another prediction.
+        InputError: none is given, a part is missing, there twice, or of another prediction.
     """
+    if not shards:
+        raise InputError(f"{output}: --shards names no cache to merge; give those of all parts")
     with ExitStack() as stack:
         caches = [stack.enter_context(ClipCache(path)) for path in shards]
         attributes = _common_attributes(caches)
@@ -81,9 +89,8 @@ def merge(shards: list[Path], output: Path) -> None:
         if absent:
             raise InputError(f"{output}: no shard holds video {absent[0]}; predict the shards again")
         writer = stack.enter_context(ClipCacheWriter(output, attributes))
-        for video_id in order:
-            if video_id not in writer.finished:
-                writer.copy(place[video_id], video_id)
+        for video in writer.waiting([place[video_id].video(video_id) for video_id in order]):
+            writer.copy(place[video.id], video.id)
         writer.finish()
     _LOG.info("%s: %d videos of %d shards", output, len(order), len(shards))
 
@@ -107,4 +114,5 @@ def _common_attributes(caches: Sequence[ClipCache]) -> dict[str, Any]:
     missing = [n for n in range(1, shard.count + 1) if Shard(n, shard.count) not in found]
     if missing:
         raise InputError(f"shard {missing[0]}/{shard.count} is missing beside {caches[0].path}")
-    return {name: value for name, value in first.items() if name not in (_SHARD, "kind", "schema_version")}
+    own = (_SHARD, _OF_FRAMES, "kind", "schema_version")
+    return {name: value for name, value in first.items() if name not in own}

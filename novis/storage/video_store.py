@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,8 @@ class VideoStoreWriter:
     """Writes a store video by video into ``<path>.partial``; :meth:`finish` renames it to ``path``.
 
     A run that was killed goes on: videos that are in the partial file with the same
-    attributes count as finished. With other attributes it starts over and says so.
+    attributes count as finished. With other attributes, or other videos (:meth:`waiting`),
+    it starts over and says so.
 
     Args:
         path: the file to make.
@@ -49,6 +50,17 @@ class VideoStoreWriter:
         """The ids of the videos that are in the file."""
         return frozenset(self._finished)
 
+    def waiting(self, videos: Sequence[Video]) -> list[Video]:
+        """Which of all videos that the file is to hold are not in it yet, in their order.
+
+        A file of an earlier run with another video, or with one of these at another size or
+        with other frames, is begun anew: its annotations have changed.
+        """
+        wanted = {video.id: video for video in videos}
+        if any(wanted.get(number) != video for number, video in self._finished.items()):
+            self._finished = self._begin("other videos")
+        return [video for video in videos if video.id not in self._finished]
+
     @contextmanager
     def group(self, video: Video) -> Iterator[h5py.Group]:
         """Yield the new group of a video; it is in the file if and only if the block ends well.
@@ -68,7 +80,7 @@ class VideoStoreWriter:
                 file_names=json.dumps(video.file_names),
             )
             yield group
-        self._finished.add(video.id)
+        self._finished[video.id] = video
 
     def copy(self, store: "VideoStore", video_id: int) -> None:
         """Take a video over from another store as it is, compressed data included.
@@ -86,7 +98,7 @@ class VideoStoreWriter:
                     f"{store.path}: video {video_id} cannot be copied ({error}); delete the file and predict "
                     "again"
                 ) from error
-        self._finished.add(video_id)
+        self._finished[video_id] = store.video(video_id)
 
     def check(self) -> None:
         """Raise if the disk refused something; see :meth:`AtomicFile.check`."""
@@ -111,19 +123,24 @@ class VideoStoreWriter:
     ) -> None:
         self.close()
 
-    def _resume(self) -> set[int]:
+    def _resume(self) -> dict[int, Video]:
         """The videos of an earlier run of the same settings; else an empty file is begun."""
-        if self._file.seek(0, 2):
-            with suppress(OSError), h5py.File(self._file, "r") as file:
-                if dict(file.attrs) == self._attributes:
-                    return {int(name) for name in file}
-            logger.warning(
-                "%s: was begun with another configuration or checkpoint, or is damaged; starting it over",
-                self._file.path,
-            )
+        if not self._file.seek(0, 2):
+            return self._begin()
+        with suppress(OSError, LookupError, ValueError), h5py.File(self._file, "r") as file:
+            if dict(file.attrs) == self._attributes:
+                return {video.id: video for video in map(_video, file.values())}
+        return self._begin("another configuration or checkpoint, or is damaged")
+
+    def _begin(self, reason: str = "") -> dict[int, Video]:
+        """An empty file; ``reason`` says what the one before was begun with."""
+        if reason:
+            logger.warning("%s: was begun with %s; starting it over", self._file.path, reason)
+        # To HDF5 a file given as an object is never new: the groups of before would stay.
+        self._file.truncate(0)
         with self._transaction(mode="w") as file:
             file.attrs.update(self._attributes)
-        return set()
+        return {}
 
     @contextmanager
     def _transaction(self, mode: str = "r+") -> Iterator[h5py.File]:
@@ -181,13 +198,7 @@ class VideoStore:
 
     def video(self, video_id: int) -> Video:
         """Name, size and frames of a video, as annotated."""
-        attributes = self.group(video_id).attrs
-        return Video(
-            id=int(attributes["id"]),
-            width=int(attributes["width"]),
-            height=int(attributes["height"]),
-            file_names=tuple(json.loads(attributes["file_names"])),
-        )
+        return _video(self.group(video_id))
 
     def close(self) -> None:
         """Close the file; arrays that are read lazily end with it."""
@@ -225,6 +236,16 @@ def read_array(dataset: h5py.Dataset, index: Any = ()) -> Any:
         raise InputError(
             f"{dataset.file.filename}: {dataset.name} is damaged ({error}); delete the file and predict again"
         ) from error
+
+
+def _video(group: h5py.Group) -> Video:
+    attributes = group.attrs
+    return Video(
+        id=int(attributes["id"]),
+        width=int(attributes["width"]),
+        height=int(attributes["height"]),
+        file_names=tuple(json.loads(attributes["file_names"])),
+    )
 
 
 def _open(path: Path, kind: str) -> h5py.File:

@@ -1,4 +1,6 @@
 import os
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -35,6 +37,16 @@ def test_a_frame_is_rgb(folder, suffix):
 def test_grey_frames_get_three_channels(folder):
     cv2.imwrite(str(folder / "walk/1.jpg"), np.full((12, 16), 90, np.uint8))
     assert np.abs(read_frame(folder, VIDEO, 1).astype(int) - 90).max() < 5
+
+
+def test_a_frame_of_impossible_size_is_named(folder):
+    """OpenCV raises an error of its own where a header says more than 2^30 pixels."""
+    content = bytearray((folder / "walk/0.png").read_bytes())
+    content[16:24] = struct.pack(">II", 1 << 17, 1 << 17)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (folder / "walk/0.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"walk/0\.png \(frame 0 of video 5\): is no readable image"):
+        read_frame(folder, Video(5, 16, 12, ("walk/0.png",)), 0)
 
 
 def test_a_missing_frame_is_named(folder):

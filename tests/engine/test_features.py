@@ -1,11 +1,14 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import novis.engine.predict as predict_module
 from novis.engine.features import KeptFeatures, features
 from novis.engine.predict import predict
 from novis.errors import InputError
+from novis.experiment import stage_code
 from novis.model.novis import NOVIS
 from novis.storage.clip_cache import ClipCache
 
@@ -55,3 +58,26 @@ def test_features_of_another_checkpoint_or_size_are_refused(kept, change, checkp
     wanted = {"checkpoint_sha256": sha256(checkpoint), "min_size": 48} | change
     with pytest.raises(InputError, match=f"holds features with {next(iter(change))}"):
         KeptFeatures(kept, device="cpu", **wanted)
+
+
+def test_features_of_a_video_with_other_frames_are_refused(toy_dataset, checkpoint, tmp_path, kept):
+    """As after a correction of the annotations, or from another data set with the same ids."""
+    content = json.loads(toy_dataset.annotation_file.read_text())
+    names = content["videos"][0]["file_names"]
+    names[0], names[1] = names[1], names[0]
+    other = tmp_path / "corrected.json"
+    other.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"features\.h5: video 1 has other frames"):
+        predict(checkpoint, other, toy_dataset.frames, tmp_path / "clips.h5", 3, 48, features=kept)
+
+
+def test_a_cache_made_with_features_of_other_code_says_so(
+    toy_dataset, checkpoint, tmp_path, kept, monkeypatch
+):
+    where = (checkpoint, toy_dataset.annotation_file, toy_dataset.frames)
+    predict(*where, tmp_path / "same.h5", 3, 48, features=kept)
+    monkeypatch.setattr(predict_module, "stage_code", lambda stage: "0123")
+    predict(*where, tmp_path / "other.h5", 3, 48, features=kept)
+    with ClipCache(tmp_path / "same.h5") as same, ClipCache(tmp_path / "other.h5") as other:
+        assert same.attributes["code"] == stage_code("predict")
+        assert other.attributes["code"] == f"{stage_code('predict')}+0123"

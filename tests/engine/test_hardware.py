@@ -1,6 +1,8 @@
+import os
+
 import torch
 
-from novis.engine.hardware import describe_hardware, processor_name, synchronise
+from novis.engine.hardware import describe_hardware, num_cores, processor_name, synchronise
 
 
 def test_the_processor_is_named_where_there_is_no_gpu():
@@ -19,3 +21,11 @@ def test_a_gpu_is_named_and_waited_for(monkeypatch):
     synchronise(torch.device("cuda:0"))
     synchronise(torch.device("cpu"))
     assert waited == [torch.device("cuda:0")]
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
+    assert num_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert num_cores() == 64

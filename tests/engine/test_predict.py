@@ -178,8 +178,9 @@ def test_a_test_clip_longer_than_those_of_training_is_refused(toy_dataset, check
 
 def test_weights_without_a_configuration_are_refused_by_name(toy_dataset, tmp_path):
     write_checkpoint(tmp_path / "bare.pth", {"state_dict": {}, "meta": {}})
-    with pytest.raises(InputError, match=r"bare\.pth: does not hold a network that can predict"):
-        predict(**arguments(toy_dataset, tmp_path / "bare.pth", tmp_path / "clips.h5"))
+    for options in ({}, {"overlap": {"query": "output"}}):
+        with pytest.raises(InputError, match=r"bare\.pth: holds weights to start a training from"):
+            predict(**arguments(toy_dataset, tmp_path / "bare.pth", tmp_path / "clips.h5", **options))
 
 
 @pytest.mark.parametrize("starts", ["some", "every", "everyx", "2"])
@@ -253,3 +254,36 @@ def test_frames_on_the_nodes_own_disk_are_predicted_the_same(toy_dataset, checkp
     predict(**arguments(toy_dataset, checkpoint, tmp_path / "there.h5", scratch=tmp_path / "scratch"))
     assert_same_content(tmp_path / "here.h5", tmp_path / "there.h5")
     assert len(list((tmp_path / "scratch").rglob("*.jpg"))) == 8 + 5 + 1 + 3
+
+
+def interrupt_after_first_video(monkeypatch, **options):
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(module.Told, "stop_if_told", lambda told: (_ for _ in ()).throw(Interrupted()))
+        predict(**options)
+
+
+def test_a_prediction_goes_on_with_corrected_annotations_as_if_it_began(
+    toy_dataset, checkpoint, tmp_path, monkeypatch
+):
+    content = json.loads(toy_dataset.annotation_file.read_text())
+    content["videos"][0]["file_names"].reverse()
+    corrected = tmp_path / "corrected.json"
+    corrected.write_text(json.dumps(content))
+    interrupt_after_first_video(
+        monkeypatch, **arguments(toy_dataset, checkpoint, tmp_path / "clips.h5", annotations=corrected)
+    )
+    for name in ("clips.h5", "whole.h5"):
+        predict(**arguments(toy_dataset, checkpoint, tmp_path / name))
+    assert_same_content(tmp_path / "clips.h5", tmp_path / "whole.h5")
+
+
+def test_a_prediction_of_other_videos_holds_no_more_than_these(
+    toy_dataset, checkpoint, tmp_path, monkeypatch
+):
+    for name, videos in {"a.txt": "video_1\nvideo_2\n", "b.txt": "video_3\nvideo_4\n"}.items():
+        (tmp_path / name).write_text(videos)
+    options = arguments(toy_dataset, checkpoint, tmp_path / "clips.h5")
+    interrupt_after_first_video(monkeypatch, **options, videos=tmp_path / "a.txt")
+    predict(**options, videos=tmp_path / "b.txt")
+    with ClipCache(tmp_path / "clips.h5") as cache:
+        assert cache.video_ids == (3, 4)

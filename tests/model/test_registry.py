@@ -1,6 +1,7 @@
 import pytest
 from mmengine.registry import DefaultScope
 
+from novis.errors import InputError
 from novis.model.registry import MODELS
 
 
@@ -13,3 +14,19 @@ def test_components_are_found_while_a_runner_is_alive():
     DefaultScope.get_instance("test_registry", scope_name="mmengine")
     overlap = MODELS.build({"type": "OverlapEmbeddings", "query": "output"})
     assert overlap.query == "output"
+
+
+@pytest.mark.parametrize("name", ["os.system", "mmengine.Linear", "torch.nn.Linear", "Conv2d"])
+def test_what_is_not_registered_is_not_found(name):
+    with pytest.raises(InputError, match=f"unknown component type '{name}'"):
+        MODELS.get(name)
+
+
+def test_a_misspelt_component_names_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'PixelDecoder'"):
+        MODELS.build({"type": "PixelDecodr"})
+
+
+def test_a_component_is_not_looked_for_in_another_scope():
+    with pytest.raises(InputError, match="_scope_"):
+        MODELS.build({"type": "OverlapEmbeddings", "_scope_": "mmengine"})

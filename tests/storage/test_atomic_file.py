@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def count_down(patch, calls, before):
 
 def test_a_record_is_in_place_only_when_what_it_refers_to_is_on_the_disk(tmp_path, monkeypatch):
     """A machine that loses its power loses what was not synchronised."""
-    events, replace, fsync = [], os.replace, os.fsync
+    events, replace, fsync, pwrite = [], os.replace, os.fsync, os.pwrite
 
     def synchronise(descriptor):
         events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
@@ -114,12 +115,23 @@ def test_a_record_is_in_place_only_when_what_it_refers_to_is_on_the_disk(tmp_pat
         events.append(f"rename to {Path(target).name}")
         replace(source, target)
 
+    def overwrite(descriptor, data, offset):
+        events.append(f"write at {offset}")
+        return pwrite(descriptor, data, offset)
+
     with AtomicFile(tmp_path / "x") as file:
         file.write(b"abc")
+        file.commit()
+        file.seek(0)
+        file.write(b"d")
         monkeypatch.setattr(os, "fsync", synchronise)
         monkeypatch.setattr(os, "replace", rename)
+        monkeypatch.setattr(os, "pwrite", overwrite)
         file.commit()
-    assert events == ["x", "x.commit.new", "rename to x.commit"]
+        assert events == ["x", "x.commit.new", "rename to x.commit", tmp_path.name, "write at 0"]
+        events.clear()
+        file.publish(tmp_path / "y")
+    assert events == ["x", "rename to y", tmp_path.name]
 
 
 def test_random_writes_and_reads_agree_with_a_plain_buffer(tmp_path):
@@ -206,3 +218,28 @@ def test_a_folder_that_cannot_be_is_one_message(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         AtomicFile(tmp_path / "file" / "x")
+
+
+def test_a_file_that_was_published_meanwhile_is_not_begun_anew(tmp_path, monkeypatch):
+    """The loser of a race for a partial file opens it before the winner puts it into its place."""
+    winner = AtomicFile(tmp_path / "x.partial")
+    winner.write(b"finished")
+    winner.commit()
+    flock, published = fcntl.flock, []
+
+    def late(descriptor, operation):
+        if not published:
+            published.append(winner.publish(tmp_path / "x"))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert content(tmp_path / "x.partial") == b""
+    assert (tmp_path / "x").read_bytes() == b"finished"
+
+
+@pytest.mark.parametrize("place", ["file/x", "folder"])
+def test_a_path_that_cannot_be_written_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=rf"{place}: cannot be written"):
+        AtomicFile(tmp_path / place)

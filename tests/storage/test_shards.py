@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import pytest
@@ -154,6 +155,28 @@ shards.merge(sys.argv[2:], sys.argv[1])
     assert not merged.exists()
     merge(paths, merged)
     assert described(merged) == described(write(tmp_path / "whole.h5", PREDICTIONS))
+
+
+def test_a_merge_of_other_annotations_starts_over(tmp_path):
+    """Of a merge that ended early there are videos by the same ids and settings, but with other frames."""
+    first = random_prediction(5, seed=99, video_id=VIDEOS[0].id)
+    merged = tmp_path / "merged.h5"
+    with ClipCacheWriter(merged, ATTRIBUTES) as writer:
+        writer.write(first)
+    merge(write_shards(tmp_path, 2), merged)
+    assert described(merged) == described(write(tmp_path / "whole.h5", PREDICTIONS))
+
+
+def test_shards_of_annotations_that_differ_in_frames_are_refused(tmp_path):
+    other = [replace(v, file_names=v.file_names[:-1]) for v in VIDEOS]
+    paths = write_shards(tmp_path, 2, {2: Shard(2, 2).attributes(other)})
+    with pytest.raises(InputError, match=r"2of2\.h5: its shard_of_frames is not that of .*1of2\.h5"):
+        merge(paths, tmp_path / "merged.h5")
+
+
+def test_no_shards_at_all_are_refused(tmp_path):
+    with pytest.raises(InputError, match="names no cache to merge"):
+        merge([], tmp_path / "merged.h5")
 
 
 def test_a_damaged_shard_is_named(tmp_path):

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -61,7 +62,35 @@ def test_videos_of_another_checkpoint_are_begun_anew_with_a_message(tmp_path, ca
     write(tmp_path / "s.h5", [1, 2], finish=False)
     with VideoStoreWriter(tmp_path / "s.h5", "test store", 1, {**ATTRIBUTES, "checkpoint": "def"}) as writer:
         assert writer.finished == frozenset()
+        with writer.group(video(1)) as group:
+            group["values"] = np.arange(3)
+        writer.finish()
     assert "another configuration or checkpoint" in caplog.text
+    with read(tmp_path / "s.h5") as store:
+        assert store.video_ids == (1,)
+        np.testing.assert_array_equal(store.group(1)["values"], np.arange(3))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        [video(1), video(3)],
+        [video(1), video(2, length=5), video(3)],
+        [video(1), replace(video(2), width=9), video(3)],
+        [video(1), replace(video(2), file_names=("v2/0.jpg", "v2/2.jpg")), video(3)],
+    ],
+    ids=["not wanted", "other length", "other size", "other frames"],
+)
+def test_videos_that_are_not_those_wanted_are_begun_anew_with_a_message(tmp_path, caplog, wanted):
+    write(tmp_path / "s.h5", [1, 2], finish=False)
+    with VideoStoreWriter(tmp_path / "s.h5", "test store", 1, ATTRIBUTES) as writer:
+        assert writer.waiting([video(3), video(2), video(1)]) == [video(3)]
+        assert writer.finished == {1, 2}
+        assert writer.waiting(wanted) == wanted
+        assert writer.finished == frozenset()
+        with writer.group(wanted[-2]):
+            pass
+    assert "was begun with other videos; starting it over" in caplog.text
 
 
 def test_a_block_that_fails_leaves_no_trace_of_its_video(tmp_path):

@@ -1,8 +1,8 @@
 """Archives of strangers: unpacked without leaving their folder, without end, or by halves."""
 
-import fcntl
 import gzip
 import lzma
+import os
 import shutil
 import stat
 import struct
@@ -18,6 +18,7 @@ from typing import IO
 from tqdm import tqdm
 
 from novis.errors import InputError
+from novis.locks import open_alone
 
 _CHUNK = 1 << 20
 _ZIP_START = b"PK"
@@ -87,7 +88,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already; move it away to have {archive.name} unpacked there")
     try:
-        with _workplace(archive, folder) as unpacked:
+        with _workplace(folder) as unpacked:
             _write_all(archive, unpacked, limits)
             _settle(unpacked, folder)
     except _DAMAGE as error:
@@ -104,20 +105,21 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
 
 
 @contextmanager
-def _workplace(archive: Path, folder: Path) -> Iterator[Path]:
+def _workplace(folder: Path) -> Iterator[Path]:
     """A fresh folder to unpack to, beside the final one; what a killed run left there is removed."""
     place = folder.with_name(f".{folder.name}.unpacking")
-    with archive.open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{archive}: another process is unpacking it; wait for it or end it") from error
+    held = place.with_name(f"{place.name}.lock")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"{folder}: another process is unpacking to it; wait for it or end it"
+    lock = open_alone(held, os.O_RDWR | os.O_CREAT, busy)
+    try:
         shutil.rmtree(place, ignore_errors=True)
-        try:
-            (place / folder.name).mkdir(parents=True)
-            yield place / folder.name
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+        (place / folder.name).mkdir(parents=True)
+        yield place / folder.name
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        held.unlink(missing_ok=True)
+        os.close(lock)
 
 
 def _write_all(archive: Path, folder: Path, limits: Limits) -> None:

@@ -1,7 +1,6 @@
 """A file that is still coming: its bytes so far, and which file on the server they belong to."""
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -11,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from novis.errors import InputError
-from novis.files import write_json
+from novis.files import write_json, writing
+from novis.locks import open_alone
 
 
 class PartialFile:
@@ -39,19 +39,11 @@ class PartialFile:
         self._file: FileIO
 
     def __enter__(self) -> Self:
-        try:
+        busy = f"{self.target}: another process is downloading it; wait for it or end it"
+        with writing(self.target):
             self.target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab", buffering=0)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise InputError(
-                f"{self.target}: another process is downloading it; wait for it or end it"
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"{self.target}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
+            descriptor = open_alone(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, busy)
+        self._file = FileIO(descriptor, "ab")
         if self.size and not self._read_journal():
             self.discard()
         return self
@@ -59,10 +51,11 @@ class PartialFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # While it is held: the next process is to find no file that is about to go.
         if self.path.exists() and not self.path.stat().st_size:
             self.path.unlink()
             self._journal.unlink(missing_ok=True)
+        self._file.close()
 
     @property
     def size(self) -> int:

@@ -1,5 +1,7 @@
+import errno
 import fcntl
 import io
+import os
 import random
 import stat
 import tarfile
@@ -285,14 +287,38 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     assert outside(tmp_path, archive) == ["out"]
 
 
-def test_two_at_once_are_refused(tmp_path):
+def test_two_at_once_are_refused(tmp_path, monkeypatch):
     archive = tmp_path / "a.zip"
     write(archive, FILES.items())
-    with archive.open("rb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="another process is unpacking it"):
+    write_all, refused = archives._write_all, []
+
+    def unpack_again(*words):
+        with pytest.raises(InputError, match="another process is unpacking to it"):
             unpack(archive, tmp_path / "out")
+        refused.append(True)
+        write_all(*words)
+
+    monkeypatch.setattr(archives, "_write_all", unpack_again)
     unpack(archive, tmp_path / "out")
+    assert refused == [True]
+    assert content(tmp_path / "out") == FILES
+    assert outside(tmp_path, archive) == ["out"]
+
+
+def test_only_files_open_for_writing_are_locked(tmp_path, monkeypatch):
+    """What a disk of NFS asks of an exclusive lock."""
+    archive = tmp_path / "a.zip"
+    write(archive, FILES.items())
+    flock = fcntl.flock
+
+    def as_on_nfs(descriptor, operation):
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", as_on_nfs)
+    unpack(archive, tmp_path / "out")
+    assert content(tmp_path / "out") == FILES
 
 
 @pytest.mark.parametrize("kind", KINDS)

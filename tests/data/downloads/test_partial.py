@@ -1,4 +1,5 @@
 import errno
+import fcntl
 
 import pytest
 
@@ -101,3 +102,23 @@ def test_a_full_disk_keeps_what_fitted(target):
         partial.append(b"hij")
         partial.move()
     assert target.read_bytes() == b"abcdefghij"
+
+
+def test_a_file_that_was_moved_meanwhile_is_not_emptied(target, monkeypatch):
+    """The loser of a race opens the part before the winner puts it into its place, without its journal."""
+    winner = PartialFile(target, URL)
+    winner.__enter__()
+    winner.restart(None, 3)
+    winner.append(b"abc")
+    flock, moved = fcntl.flock, []
+
+    def late(descriptor, operation):
+        if not moved:
+            moved.append(winner.move())
+            winner.__exit__(None, None, None)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with PartialFile(target, URL) as partial:
+        assert partial.size == 0
+    assert target.read_bytes() == b"abc"
