@@ -21,3 +21,8 @@ def waits():
 @pytest.fixture
 def patience(waits):
     return Patience(attempts=4, timeout=5, sleep=waits.append)
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "data" / "file.bin"
