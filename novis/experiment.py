@@ -6,13 +6,12 @@ else (paths, wildcards, resolved model configurations, table rows) follows from 
 frozen dataclasses below and those of :mod:`novis.paths`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from itertools import product
 from typing import Any
 
-from novis.errors import InputError
+from novis.blocks import expand_block, known, longest
+from novis.errors import InputError, nearest
 from novis.fingerprint import model_fingerprint, stage_fingerprint
 from novis.ground_truth import holds_instances
 from novis.paths import (
@@ -31,9 +30,11 @@ from novis.paths import (
 
 __all__ = [
     "HOLDOUT",
+    "OWN_READING",
     "PREDICTION",
     "TRACKING",
     "TRAINING",
+    "WHOLE_VIDEO",
     "WILDCARDS",
     "InputError",
     "holds_instances",
@@ -69,26 +70,6 @@ STAGES = {
 # How data sets are named that are mixed with clips made of COCO images (the rows CC+VIS), and those
 # whose schedule is that of Mask2Former for video and MinVIS.
 MIXED, PARENTS = "_coco", "_parents"
-
-_BLOCK_KEYS = (
-    "dataset",
-    "split",
-    "model",
-    "variant",
-    "clip_length",
-    "test_clip_length",
-    "stride",
-    "tracker",
-    "starts",
-    "min_size",
-    "reading",
-    "sequence_length",
-    "seed",
-)
-_NUMBERS = ("clip_length", "test_clip_length", "stride", "min_size", "sequence_length", "seed")
-# Unless given, the test clip length is that of the training, the size at test that of the data set, the
-# overlap embeddings are read as the model file has it, and videos are not cut.
-_OPTIONAL_KEYS = ("test_clip_length", "min_size", "reading", "sequence_length")
 
 
 @dataclass(frozen=True)
@@ -129,10 +110,12 @@ def expand(name: str, config: Mapping[str, Any]) -> Study:
     """
     study = _look_up("study", name, config["studies"])
     blocks = [{**study.get("defaults", {}), **block} for block in study["blocks"]]
-    rows = tuple(dict.fromkeys(tracking for block in blocks for tracking in _block(name, block, config)))
+    rows = tuple(
+        dict.fromkeys(tracking for block in blocks for tracking in expand_block(name, block, config))
+    )
     settings = {replace(row, tracker=""): None for row in rows}
     yardsticks = tuple(
-        replace(setting, tracker=_known("tracker", tracker, config, name))
+        replace(setting, tracker=known("tracker", tracker, config, name))
         for setting in settings
         for tracker in study.get("yardsticks", ())
     )
@@ -208,116 +191,6 @@ def benchmark_of(dataset: str) -> str:
     return dataset.removesuffix(MIXED).removesuffix(PARENTS)
 
 
-def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    """A hint such as ``; did you mean 'embed'?``, or the list of what is known."""
-    matches = get_close_matches(word, list(known), n=1)
-    return f"; did you mean '{matches[0]}'?" if matches else f"; known: {', '.join(sorted(known))}"
-
-
-def _block(study: str, block: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Tracking]:
-    merged = {**config.get("defaults", {}), **block}
-    for key in merged:
-        if key not in _BLOCK_KEYS:
-            raise InputError(f"study '{study}': unknown key '{key}'{nearest(key, list(_BLOCK_KEYS))}")
-    absent = [key for key in _BLOCK_KEYS if merged.get(key) is None and key not in _OPTIONAL_KEYS]
-    if absent:
-        raise InputError(f"study '{study}': a block lacks '{absent[0]}'; write it there or under 'defaults'")
-    chosen = [merged.get(key) for key in _BLOCK_KEYS]
-    values = [value if isinstance(value, list) else [value] for value in chosen]
-    for combination in product(*values):
-        fields = dict(zip(_BLOCK_KEYS, combination, strict=True))
-        yield _tracking(study, fields | {key: _number(study, key, fields[key]) for key in _NUMBERS}, config)
-
-
-def _number(study: str, key: str, value: Any) -> int | str | None:
-    """A whole number of a block. Numbers of Snakemake's --config are strings still."""
-    if key in ("test_clip_length", "sequence_length") and value == WHOLE_VIDEO:
-        return value
-    if value is None and key in _OPTIONAL_KEYS:
-        return None
-    least = 0 if key == "seed" else 1
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if type(number) is not int or number < least:
-        raise InputError(f"study '{study}': {key} is {value!r}; it must be a whole number from {least} on")
-    return number
-
-
-def _tracking(study: str, fields: dict[str, Any], config: Mapping[str, Any]) -> Tracking:
-    for kind in ("dataset", "model", "variant", "tracker"):
-        _known(kind, fields[kind], config, study)
-    reading = fields["reading"] or OWN_READING
-    if reading != OWN_READING:
-        _known("reading", reading, config, study)
-    if fields["starts"] not in ("all", "stride"):
-        raise InputError(f"study '{study}': starts '{fields['starts']}' must be 'all' or 'stride'")
-    _check_split(study, fields["split"], config["datasets"][fields["dataset"]])
-    if fields["split"] == FULL and "validation" not in config["datasets"][fields["dataset"]]:
-        raise InputError(
-            f"study '{study}': split '{FULL}' is tested on the official validation set, which dataset "
-            f"'{fields['dataset']}' does not name; write it under datasets.{fields['dataset']}.validation"
-        )
-    test_length, stride, sequence_length, starts = _clips(study, fields)
-    _refuse_longer(study, fields, test_length, config)
-    names = ("dataset", "split", "model", "variant", "clip_length", "seed")
-    training = Training(*(fields[name] for name in names))
-    min_size = fields["min_size"] or config["datasets"][fields["dataset"]]["min_size"]
-    prediction = Prediction(training, test_length, starts, min_size, reading)
-    return Tracking(prediction, stride, fields["tracker"], sequence_length)
-
-
-def _check_split(study: str, split: Any, dataset: Mapping[str, Any]) -> None:
-    folds = [f"fold{number}" for number in range(dataset.get("folds", 2))]
-    if split not in (*folds, HOLDOUT, FULL):
-        raise InputError(
-            f"study '{study}': split '{split}' is none of {', '.join((*folds, HOLDOUT, FULL))}; how many "
-            "folds there are is 'folds' of the data set"
-        )
-
-
-def _clips(study: str, fields: Mapping[str, Any]) -> tuple[int | str, int, int | str, str]:
-    """Test clip length, stride, sequence length and clip starts of a block's row."""
-    test_length, stride = fields["test_clip_length"] or fields["clip_length"], fields["stride"]
-    sequence_length = fields["sequence_length"] or WHOLE_VIDEO
-    if not 1 <= stride <= _longest(test_length):
-        raise InputError(
-            f"study '{study}': stride S={stride} with test clip length T={test_length}; S must lie in 1..T"
-            " (and be 1 where each video is one clip)"
-        )
-    if sequence_length == WHOLE_VIDEO:
-        return test_length, stride, sequence_length, _starts(fields["starts"], stride)
-    if test_length == WHOLE_VIDEO:
-        # A sequence counts as a video: each is one clip, and no two clips share a frame.
-        return sequence_length, sequence_length, sequence_length, _starts("stride", sequence_length)
-    if sequence_length < test_length:
-        raise InputError(
-            f"study '{study}': sequences of {sequence_length} frames with test clip length T={test_length}; "
-            "a sequence must hold a clip"
-        )
-    if fields["starts"] == "stride":
-        raise InputError(
-            f"study '{study}': sequences of {sequence_length} frames with starts 'stride': their last clips "
-            "start where a whole video has none; take starts 'all'"
-        )
-    return test_length, stride, sequence_length, _starts(fields["starts"], stride)
-
-
-def _starts(starts: str, stride: int) -> str:
-    return starts if starts == "all" else f"every{stride}"
-
-
-def _refuse_longer(
-    study: str, fields: Mapping[str, Any], test_length: int | str, config: Mapping[str, Any]
-) -> None:
-    """A learned temporal encoding cannot stretch."""
-    train_length, variant = fields["clip_length"], fields["variant"]
-    learned = config["variants"][variant].get("temporal_encoding", "learned") == "learned"
-    if learned and (test_length == WHOLE_VIDEO or test_length > train_length):
-        raise InputError(
-            f"study '{study}': variant '{variant}' trained with T={train_length} cannot be tested "
-            f"with T={test_length}: its learned temporal encoding has no rows for the other frames"
-        )
-
-
 def _first_runs(rows: tuple[Tracking, ...]) -> tuple[Tracking, ...]:
     """The first fold and seed of each row: the others are as fast."""
     first: dict[tuple[Any, ...], Tracking] = {}
@@ -325,17 +198,6 @@ def _first_runs(rows: tuple[Tracking, ...]) -> tuple[Tracking, ...]:
         fields = row.fields
         first.setdefault(tuple(fields[key] for key in fields if key not in ("split", "seed")), row)
     return tuple(first.values())
-
-
-def _longest(clip_length: int | str) -> int:
-    """The largest stride: T, or 1 where there is nothing to stride over."""
-    return 1 if clip_length == WHOLE_VIDEO else clip_length
-
-
-def _known(kind: str, name: str, config: Mapping[str, Any], study: str) -> str:
-    if name not in config[f"{kind}s"]:
-        raise InputError(f"study '{study}': unknown {kind} '{name}'{nearest(str(name), config[f'{kind}s'])}")
-    return name
 
 
 def _look_up(kind: str, name: str, known: Mapping[str, Any]) -> Any:
@@ -348,7 +210,7 @@ def _frames(study: str, rows: tuple[Tracking, ...], config: Mapping[str, Any]) -
     """The unlinked clips of each prediction, one beside the other: S = T."""
     frames = {}
     for prediction in dict.fromkeys(row.prediction for row in rows):
-        stride = _longest(prediction.clip_length)
+        stride = longest(prediction.clip_length)
         predicted = 1 if prediction.starts == "all" else int(prediction.starts.removeprefix("every"))
         if stride % predicted:
             raise InputError(

@@ -18,6 +18,7 @@ FLOORS = {
         "clips",
         "masks",
         "assignment",
+        "blocks",
         "experiment",
         "paths",
         "fingerprint",

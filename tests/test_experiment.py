@@ -5,54 +5,7 @@ import pytest
 from novis import experiment
 from novis.errors import InputError
 from novis.experiment import Training, expand, overrides, stage_code
-
-CONFIG = {
-    "datasets": {"toy": {"min_size": 64, "overrides": {"iterations": 10}}},
-    "models": {"small": {"file": "small.py"}},
-    "variants": {
-        "plain": {"dice_loss": "per_frame"},
-        "offline": {"temporal_encoding": "sine_3d"},
-        "novis": {"dice_loss": "volumetric"},
-    },
-    "readings": {"output_query": {"query": "output"}},
-    "trackers": {
-        "embed": {"kind": "embed"},
-        "overlap_embed": {"kind": "overlap_embed"},
-        "identity": {"kind": "identity"},
-        "clips": {"kind": "unlinked"},
-    },
-    "defaults": {
-        "dataset": "toy",
-        "split": ["fold0", "fold1"],
-        "model": "small",
-        "seed": [0, 1],
-        "starts": "all",
-    },
-    "studies": {
-        "table": {
-            "layout": "ablation",
-            "title": "A table",
-            "yardsticks": ["identity"],
-            "frame_ap": True,
-            "blocks": [
-                {"variant": "plain", "clip_length": 4, "stride": 2, "tracker": "embed"},
-                {
-                    "variant": "novis",
-                    "clip_length": 4,
-                    "stride": [1, 2],
-                    "tracker": ["embed", "overlap_embed"],
-                },
-            ],
-        }
-    },
-}
-
-
-def with_block(**changes):
-    config = copy.deepcopy(CONFIG)
-    block = {"variant": "plain", "clip_length": 4, "stride": 2, "tracker": "embed"} | changes
-    config["studies"]["table"]["blocks"] = [block]
-    return config
+from tests.studies import CONFIG, OFFLINE, with_block
 
 
 def test_lists_multiply_and_blocks_add_up():
@@ -99,9 +52,6 @@ def test_the_path_names_every_field():
 def test_strided_caches_name_their_stride():
     row = expand("table", with_block(starts="stride")).rows[0]
     assert "test-T4-every2-64px" in str(row.folder)
-
-
-OFFLINE = {"variant": "offline", "test_clip_length": "video", "stride": 1, "tracker": "identity"}
 
 
 def test_an_offline_method_is_tested_on_whole_videos():
@@ -162,37 +112,6 @@ def test_the_official_validation_set_is_not_looked_at_in_training():
     assert overrides(training, CONFIG)["training.validation_interval"] == 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"stride": 5}, "S=5 with test clip length T=4"),
-        ({"tracker": "embbed"}, "unknown tracker 'embbed'; did you mean 'embed'"),
-        ({"varient": "novis"}, "unknown key 'varient'; did you mean 'variant'"),
-        ({"dataset": "ovis"}, "unknown dataset 'ovis'; known: toy"),
-        ({"starts": "some"}, "must be 'all' or 'stride'"),
-        ({"stride": None}, "lacks 'stride'"),
-        ({"test_clip_length": 6}, "trained with T=4 cannot be tested with T=6"),
-        (OFFLINE | {"variant": "novis"}, "trained with T=4 cannot be tested with T=video"),
-        ({"split": "test"}, "split 'test' is none of fold0, fold1, holdout, full"),
-        ({"split": "fold2"}, "split 'fold2' is none of fold0, fold1, holdout, full; how many folds"),
-        ({"split": "full"}, "write it under datasets.toy.validation"),
-        (OFFLINE | {"stride": 2}, "S=2 with test clip length T=video"),
-        (OFFLINE | {"variant": "novis", "sequence_length": 8}, "trained with T=4 cannot be tested with T=8"),
-        ({"sequence_length": 3}, "sequences of 3 frames with test clip length T=4"),
-        ({"stride": "two"}, "stride is 'two'; it must be a whole number from 1 on"),
-        ({"seed": -1}, "seed is -1; it must be a whole number from 0 on"),
-        ({"min_size": 64.0}, "min_size is 64.0"),
-        ({"clip_length": "video"}, "clip_length is 'video'"),
-        ({"starts": "stride", "sequence_length": 8}, "sequences of 8 frames with starts 'stride'"),
-        ({"starts": "stride", "stride": 3}, "every T=4 frames, but starts 'stride' predicts every S=3"),
-        ({"reading": "output_qery"}, "unknown reading 'output_qery'; did you mean 'output_query'"),
-    ],
-)
-def test_a_mistake_is_named(changes, message):
-    with pytest.raises(InputError, match=message):
-        expand("table", with_block(**changes))
-
-
 def test_a_configuration_begins_with_others_the_outermost_first():
     files = {"a": {}, "b": {"extends": "a"}, "c": {"extends": "b"}}
     assert experiment.extended({"extends": "c"}, files.get) == ["a", "b", "c"]
@@ -203,25 +122,6 @@ def test_configurations_in_a_circle_are_refused():
     files = {"a": {"extends": "b"}, "b": {"extends": "a"}}
     with pytest.raises(InputError, match="lead in a circle: a, b, a"):
         experiment.extended({"extends": "a"}, files.get)
-
-
-def test_there_are_as_many_folds_as_the_data_set_says():
-    config = with_block(split="fold2")
-    config["datasets"]["toy"]["folds"] = 3
-    assert expand("table", config).rows[0].fields["split"] == "fold2"
-
-
-def test_a_mistake_under_the_defaults_is_named():
-    config = with_block()
-    with pytest.raises(InputError, match="unknown key 'seeds'; did you mean 'seed'"):
-        expand("table", config | {"defaults": config["defaults"] | {"seeds": [0]}})
-
-
-def test_numbers_of_the_command_line_are_numbers():
-    config = with_block()
-    told = config | {"defaults": config["defaults"] | {"seed": ["2"], "min_size": "96"}}
-    assert expand("table", told).rows[0].fields["seed"] == 2
-    assert expand("table", told).rows[0].prediction.min_size == 96
 
 
 def test_an_unknown_study_is_named():
