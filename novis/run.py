@@ -20,7 +20,7 @@ from novis.model.novis import NOVIS
 from novis.storage.results_json import writing_results
 from novis.structures import Track
 from novis.tracking.settings import TrackerSettings
-from novis.visualisation.film import overlay_frames, write_film, write_pictures
+from novis.visualisation.film import FILM_ENDING, overlay_frames, write_film, write_pictures
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def run(
     """Segment and track the objects of a video of your own, in memory constant in its length.
 
     Writes results.json in the official layout (the video's id is 1), run.json (how it was
-    made, and frames a second from decoded frames to masks), and overlay.mp4 or frames/.
+    made, and frames a second from decoded frames to masks), and overlay.webm or frames/.
 
     Args:
         video: a video file, or a folder of frames in the order of the numbers in their names
@@ -161,7 +161,7 @@ def _draw(
     if overlay in ("film", "both"):
         rate = frame_rate or footage.frame_rate or _FRAME_RATE
         drawn = overlay_frames(footage.frames(), tracks, categories, min_score)
-        write_film(output / "overlay.mp4", drawn, rate)
+        write_film(output / f"overlay{FILM_ENDING}", drawn, rate)
     if overlay in ("frames", "both"):
         drawn = overlay_frames(footage.frames(), tracks, categories, min_score)
         write_pictures(output / "frames", drawn)

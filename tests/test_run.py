@@ -84,11 +84,11 @@ def test_the_small_network_runs_out_of_the_box_on_a_film(footage, tmp_path):
     run(tmp_path / "film.avi", tmp_path / "out", overlay="both")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "frames",
-        "overlay.mp4",
+        "overlay.webm",
         "results.json",
         "run.json",
     ]
-    overlay = open_footage(tmp_path / "out" / "overlay.mp4")
+    overlay = open_footage(tmp_path / "out" / "overlay.webm")
     assert (overlay.video.length, overlay.frame_rate) == (11, 8)
     assert len(list((tmp_path / "out" / "frames").iterdir())) == 11
     record = json.loads((tmp_path / "out" / "run.json").read_text())
