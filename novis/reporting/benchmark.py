@@ -75,6 +75,7 @@ class _Layout:
         self._published = published
         self._ours = ours
         self._speeds = any(row.fps is not None for row in (*published, *ours))
+        self._latencies = any(line.latency is not None for line in ours)
         self._differing = [name for name in names if any(self._difference(line, name) for line in ours)]
         notes = dict.fromkeys(row.note for row in published if row.note)
         self.marks = {note: "*" * (number + 1) for number, note in enumerate(notes)}
@@ -83,6 +84,7 @@ class _Layout:
     def columns(self) -> tuple[Column, ...]:
         """Who, then for each data set the metrics and where we differ from the paper."""
         speed = (Column("FPS"),) if self._speeds else ()
+        speed += (Column("lat.", align="centre"),) if self._latencies else ()
         who = (Column("method", align="left"), Column("data", align="left"), Column("T/S", align="centre"))
         scores = (
             Column(metric, _title(name))
@@ -96,12 +98,18 @@ class _Layout:
         """For each backbone the published rows and ours, the best of each data set marked."""
         found = []
         for backbone in dict.fromkeys(row.entry.backbone for row in (*self._published, *self._ours)):
-            published = [self._cells_of(r) for r in self._published if r.entry.backbone == backbone]
-            ours = [self._our_cells(line) for line in self._ours if line.entry.backbone == backbone]
+            lines = [line for line in self._ours if line.entry.backbone == backbone]
+            published, ours = self._ranked(
+                [self._cells_of(row) for row in self._published if row.entry.backbone == backbone],
+                [self._our_cells(line) for line in lines],
+            )
             title = _BACKBONES.get(backbone, backbone)
-            parts = zip(self._ranked(published, ours), ("published", "this implementation"), strict=True)
-            found += [Section(rows, f"{title}, {whose}") for rows, whose in parts if rows]
-        return tuple(found)
+            origins = tuple(tuple(line.origins) for line in lines)
+            found += [
+                Section(published, f"{title}, published"),
+                Section(ours, f"{title}, this implementation", origins),
+            ]
+        return tuple(section for section in found if section.rows)
 
     @property
     def difference_note(self) -> str:
@@ -130,7 +138,7 @@ class _Layout:
         source = row.citation or "the paper"
         method = f"{row.entry.method} ({source}){self.marks.get(row.note or '', '')}"
         scores = [cell for name in self._names for cell in self._published_scores(row, name)]
-        return (*_who(row.entry, method), *((number(row.fps),) if self._speeds else ()), *scores)
+        return (*_who(row.entry, method), *self._speed(row.fps, None), *scores)
 
     def _published_scores(self, row: Published, name: str) -> _Row:
         scores = row.scores.get(name, {})
@@ -139,8 +147,12 @@ class _Layout:
 
     def _our_cells(self, line: Line) -> _Row:
         scores = [cell for name in self._names for cell in self._our_scores(line, name)]
-        speed = (number(line.fps),) if self._speeds else ()
-        return (*_who(line.entry, line.entry.method), *speed, *scores)
+        return (*_who(line.entry, line.entry.method), *self._speed(line.fps, line.latency), *scores)
+
+    def _speed(self, fps: float | None, latency: tuple[int, int] | None) -> _Row:
+        """Frames a second and latency, where the table has them."""
+        frames = ("/".join(map(str, latency)) if latency else None,) if self._latencies else ()
+        return (*((number(fps),) if self._speeds else ()), *frames)
 
     def _our_scores(self, line: Line, name: str) -> _Row:
         cells = _score_cells(line.scores.get(name, Score("missing")))
@@ -195,7 +207,8 @@ def _speed_note(lines: Sequence[Line]) -> str:
         return ""
     return (
         f"Our FPS: one clip at a time, from decoded frames to masks, on {', '.join(map(str, hardware))}; "
-        "the hardware of the published figures is not known."
+        "the hardware of the published figures is not known. Lat.: frames that must be seen after a frame "
+        "before the first clip, and before all clips, that show it are complete."
     )
 
 

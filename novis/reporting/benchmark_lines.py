@@ -11,7 +11,7 @@ from novis.experiment import FULL, benchmark_of
 from novis.reporting.cells import Number, number
 from novis.reporting.entries import METRICS, Entry, entry_of
 from novis.reporting.external_scores import ExternalScore
-from novis.reporting.study import KEY, StudyResults
+from novis.reporting.study import KEY, StudyResults, key_of
 
 # Measured here, obtained elsewhere, predicted without being scored, or not there yet.
 State = Literal["measured", "external", "exported", "missing"]
@@ -39,12 +39,24 @@ class Score:
 
 @dataclass(frozen=True)
 class Line:
-    """An entry with its scores by benchmark, and its frames a second where they were measured."""
+    """An entry with its scores by benchmark, and its speed where it was measured.
+
+    Attributes:
+        entry: what it is about.
+        scores: by benchmark.
+        origins: the rows of the study behind the scores.
+        fps: frames a second.
+        fps_hardware: that they were measured on.
+        latency: frames that must be seen after one before its first and its settled answer;
+            None where no speed was measured, or each video is one clip.
+    """
 
     entry: Entry
     scores: dict[str, Score] = field(default_factory=dict)
+    origins: list[tuple[Any, ...]] = field(default_factory=list)
     fps: float | None = None
     fps_hardware: str | None = None
+    latency: tuple[int, int] | None = None
 
 
 def our_lines(study: StudyResults, rows: pd.DataFrame, external: Sequence[ExternalScore]) -> list[Line]:
@@ -65,7 +77,8 @@ def our_lines(study: StudyResults, rows: pd.DataFrame, external: Sequence[Extern
         key = (entry, *own)
         line = lines.setdefault(key, Line(entry))
         if line.fps is None and pd.notna(row["fps"]):
-            line = lines[key] = replace(line, fps=row["fps"], fps_hardware=row["fps_hardware"])
+            line = lines[key] = _timed(line, row)
+        line.origins.append(key_of(row))
         line.scores[benchmark_of(row["dataset"])] = _score(row, _runs(study, row))
     found = list(lines.values())
     for score in external:
@@ -73,6 +86,13 @@ def our_lines(study: StudyResults, rows: pd.DataFrame, external: Sequence[Extern
     # The paper's own method comes last, and within a method the best.
     first = benchmark_of(rows["dataset"].iloc[0])
     return sorted(found, key=lambda line: (line.entry.method.startswith("NOVIS"), _order(line, first)))
+
+
+def _timed(line: Line, row: Mapping[str, Any]) -> Line:
+    """The line with the speed of a row."""
+    frames = [row["latency_first"], row["latency_settled"]]
+    latency = (int(frames[0]), int(frames[1])) if pd.notna(frames).all() else None
+    return replace(line, fps=row["fps"], fps_hardware=row["fps_hardware"], latency=latency)
 
 
 def _runs(study: StudyResults, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,6 +1,6 @@
 """Break-downs of AP by category, size and occlusion, the cost of runs, and where each number comes from."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,8 @@ import pandas as pd
 
 from novis.reporting.cells import Cell, Column, Section, Table, number, ranked
 from novis.reporting.collect import CATEGORY, NON_IDENTITY_OF_TRACKS
-from novis.reporting.study import StudyResults, differing, label
+from novis.reporting.origin import Provenance, known_provenance
+from novis.reporting.study import StudyResults, differing, key_of, label
 
 _PARTS = {
     "AP_occlusion_light": ("light", "AP by occlusion"),
@@ -56,45 +57,66 @@ def cost_table(study: StudyResults, runs: pd.DataFrame) -> Table:
 
 
 def provenance_table(study: StudyResults, runs: pd.DataFrame) -> Table:
-    """The run behind every number: its folder, its checkpoint's hash, and the code that made it."""
+    """The run behind every number: its folder, configuration, checkpoint, code and logs.
+
+    What several stages have (code, logs) has a line for each, those that are there.
+    """
     columns = (
         *(Column(name, align="left") for name in ("row", "fold")),
         *map(Column, ("seed", "AP")),
-        *(Column(name, align="left") for name in ("checkpoint", "code", "run")),
+        *(Column(name, align="left") for name in ("run", "configuration", "checkpoint", "code", "logs")),
     )
-    records = runs.to_dict("records")
+    places = {key: place for place, key in enumerate(dict.fromkeys(map(key_of, runs.to_dict("records"))))}
+    # Folds and seeds of a row one below the other.
+    records = sorted(runs.to_dict("records"), key=lambda run: places[key_of(run)])
     named = differing(records)
     rows = tuple(_provenance_row(run, named) for run in records)
-    return Table(f"{study.name}_provenance", "Where these numbers come from", columns, (Section(rows),))
+    section = Section(rows, origins=tuple((key_of(run),) for run in records))
+    return Table(f"{study.name}_provenance", "Where these numbers come from", columns, (section,))
 
 
 def _provenance_row(run: Mapping[str, Any], named: Collection[str]) -> tuple[Cell, ...]:
-    code = run["checkpoint_code"]
-    made = (
-        None if not isinstance(code, str) else f"{code}{', other than the present' * bool(run['other_code'])}"
-    )
+    folder = Path(run["metrics_file"]).parent
+    found = known_provenance(folder)
     return (
         label(run, named),
         run["split"],
         number(run["seed"], digits=0),
         number(run["AP"]),
+        str(folder),
+        found.config if found else None,
         _short(run["checkpoint_sha256"]),
-        made,
-        str(Path(run["metrics_file"]).parent),
+        _lines(_code(run, found)),
+        _lines(f"{stage}: {path}" for stage, path in (found.logs if found else {}).items()),
     )
+
+
+def _code(run: Mapping[str, Any], found: Provenance | None) -> list[str]:
+    """The code that made the checkpoint, the clip cache and the tracks, as far as it was recorded."""
+    trained = run["checkpoint_code"]
+    recorded = {"train": (trained, bool(run["other_code"]))} if isinstance(trained, str) else {}
+    made = recorded | dict(found.code if found else {})
+    return [f"{stage}: {code}{', other than the present' * other}" for stage, (code, other) in made.items()]
+
+
+def _lines(texts: Iterable[str]) -> str | None:
+    return "\n".join(texts) or None
 
 
 def _metrics_table(name: str, title: str, results: pd.DataFrame, columns: Mapping[str, Column]) -> Table:
     named = differing(results.to_dict("records"))
 
-    def cells(role: str) -> list[tuple[Cell, ...]]:
-        return [
-            (label(row, named), *(number(row[name], row[f"{name}_spread"]) for name in columns))
-            for row in results[results["role"] == role].to_dict("records")
-        ]
-
     known = range(1, 1 + sum(column.group != "non-id." for column in columns.values()))
-    sections = [Section(ranked(cells("row"), known)), Section(tuple(cells("yardstick")), "Yardsticks")]
+
+    def section(role: str, title: str, best: Sequence[int]) -> Section:
+        lines = results[results["role"] == role].to_dict("records")
+        rows = [
+            (label(row, named), *(number(row[name], row[f"{name}_spread"]) for name in columns))
+            for row in lines
+        ]
+        return Section(ranked(rows, best), title, tuple((key_of(row),) for row in lines))
+
+    sections = (section("row", "", known), section("yardstick", "Yardsticks", ()))
     present = tuple(section for section in sections if section.rows)
     return Table(name, title, (Column("row", align="left"), *columns.values()), present)
 

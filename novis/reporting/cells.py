@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Section:
-    """Consecutive rows of a table; a rule parts it from the section before."""
+    """Consecutive rows of a table; a rule parts it from the section before.
+
+    Attributes:
+        rows: their cells.
+        title: above them, where there is one.
+        origins: for each row the rows of the study that its numbers come from, by their values
+            of :data:`novis.reporting.study.KEY`; empty where no row is ours.
+    """
 
     rows: tuple[tuple[Cell, ...], ...]
     title: str = ""
+    origins: tuple[tuple[tuple[Any, ...], ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from novis.experiment import WHOLE_VIDEO
 from novis.reporting.paper import ablation_setting, paper_numbers, published_setting
-from novis.reporting.study import KEY, PANEL, differing, label, paradigm_of
+from novis.reporting.study import KEY, PANEL, differing, key_of, label, paradigm_of
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,9 @@ def claims(layout: str, results: pd.DataFrame) -> list[Claim]:
     return sorted(found, key=lambda claim: claim.yardstick)
 
 
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in KEY)
-
-
 def _ablation_claims(rows: list[Mapping[str, Any]]) -> list[Claim]:
     """The steps of Table 3, their size computed from the paper's table."""
-    ours = {ablation_setting(row): _key(row) for row in rows if row["role"] == "row"}
+    ours = {ablation_setting(row): key_of(row) for row in rows if row["role"] == "row"}
     published = paper_numbers()["table3"]
     found = []
     for step in published["steps"]:
@@ -76,14 +72,14 @@ def _clip_claims(rows: list[Mapping[str, Any]]) -> list[Claim]:
     found = []
     for (length, stride), row in near["overlap_embed"].items():
         if 2 * stride == length:
-            found += [Claim(_over_online(row, other), _key(row), _key(other)) for other in online]
+            found += [Claim(_over_online(row, other), key_of(row), key_of(other)) for other in online]
             found += _yardstick_claims(rows, row)
     for (length, stride), row in near["overlap_embed"].items():
         plain = near["embed"].get((length, stride))
         # Without an overlap (S = T) the two are the same embeddings.
         if plain is not None and stride < length:
             text = f"Overlap embeddings over plain embeddings, T = {length}, S = {stride}"
-            found.append(Claim(text, _key(row), _key(plain)))
+            found.append(Claim(text, key_of(row), key_of(plain)))
     return found
 
 
@@ -109,14 +105,18 @@ def _yardstick_claims(rows: list[Mapping[str, Any]], row: Mapping[str, Any]) -> 
     if {"oracle", "identity"} <= yardsticks.keys():
         oracle, identity = yardsticks["oracle"], yardsticks["identity"]
         yield Claim(
-            f"Oracle linking over identity linking, {where}", _key(oracle), _key(identity), yardstick=True
+            f"Oracle linking over identity linking, {where}", key_of(oracle), key_of(identity), yardstick=True
         )
-        yield Claim(f"The tracker over identity linking, {where}", _key(row), _key(identity), yardstick=True)
+        yield Claim(
+            f"The tracker over identity linking, {where}", key_of(row), key_of(identity), yardstick=True
+        )
 
 
 def _mask_claims(rows: list[Mapping[str, Any]]) -> list[Claim]:
     """Clips over single images, seen by the same network (Appendix B)."""
-    seen = {(row["train_clip_length"], row["clip_length"]): _key(row) for row in rows if row["role"] == "row"}
+    seen = {
+        (row["train_clip_length"], row["clip_length"]): key_of(row) for row in rows if row["role"] == "row"
+    }
     return [
         Claim(f"Clips of {length} frames over single images, the same network", key, seen[length, 1])
         for (length, tested), key in seen.items()
@@ -161,7 +161,7 @@ def _settings_claims(rows: list[Mapping[str, Any]]) -> list[Claim]:
 
 
 def _claim(better: str, row: Mapping[str, Any], worse: str, other: Mapping[str, Any]) -> Claim:
-    return Claim(f"{better} over {worse}", _key(row), _key(other))
+    return Claim(f"{better} over {worse}", key_of(row), key_of(other))
 
 
 def _clips(name: str, row: Mapping[str, Any]) -> str:

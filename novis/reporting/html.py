@@ -21,6 +21,7 @@ from novis.reporting.figures import FIGURES
 from novis.reporting.paper import paper_numbers
 from novis.reporting.plotting import inline_svg
 from novis.reporting.significance import Comparison
+from novis.reporting.study import key_of
 from novis.reporting.summary import StudyReport, headlines
 
 _JPEG_QUALITY = 88
@@ -107,6 +108,7 @@ def _study(report: StudyReport) -> dict[str, Any]:
     if study.layout in FIGURES:
         figure = Markup(inline_svg(FIGURES[study.layout](report.results)))
     return {
+        "anchors": _anchors(report),
         "name": study.name,
         "title": study.title,
         "table": report.table,
@@ -115,16 +117,22 @@ def _study(report: StudyReport) -> dict[str, Any]:
         "num_videos": max((c.num_videos for c in report.comparisons), default=0),
         "claims": _claim_groups(report.comparisons),
         "details": _details(report) if study.layout != "schedules" else [],
+        "origins": breakdowns.provenance_table(study, report.runs) if study.layout != "schedules" else None,
     }
 
 
+def _anchors(report: StudyReport) -> dict[tuple[Any, ...], str]:
+    """What each row of a study is called on the page, where its runs are listed."""
+    keys = dict.fromkeys(map(key_of, report.runs.to_dict("records")))
+    return {key: f"{report.study.name}-row-{place}" for place, key in enumerate(keys, start=1)}
+
+
 def _details(report: StudyReport) -> list[Table]:
-    """Break-downs, costs and origins of the study's numbers."""
+    """Break-downs and costs of the study's numbers."""
     return [
         breakdowns.category_table(report.study, report.results),
         breakdowns.part_table(report.study, report.results),
         breakdowns.cost_table(report.study, report.runs),
-        breakdowns.provenance_table(report.study, report.runs),
     ]
 
 
@@ -166,6 +174,7 @@ def _templates() -> jinja2.Environment:
     environment.globals["groups"] = lambda table: groups(table.columns)
     environment.globals["sort_key"] = _sort_key
     environment.filters["grouped"] = _grouped
+    environment.filters["has_origins"] = lambda table: any(any(s.origins) for s in table.sections)
     return environment
 
 

@@ -13,7 +13,7 @@ from novis.reporting.collect import FRAME_AP, NON_IDENTITY, spread_note
 from novis.reporting.mask_figure import seen_as
 from novis.reporting.paper import ablation_setting, paper_numbers, published_ablation
 from novis.reporting.schedules import schedules
-from novis.reporting.study import StudyResults
+from novis.reporting.study import StudyResults, key_of
 
 _FIELDS = (
     "model",
@@ -155,8 +155,8 @@ def mask_quality(study: StudyResults, results: pd.DataFrame) -> Table:
             difference,
         )
 
-    rows = [
-        cells(images[length], clips[length])
+    pairs = [
+        (images[length], clips[length])
         for images, clips in zip(parts[::2], parts[1::2], strict=True)
         for length in sorted(images.keys() & clips.keys())
     ]
@@ -173,7 +173,8 @@ def mask_quality(study: StudyResults, results: pd.DataFrame) -> Table:
         "clips. Diff.: AP of clips less that of images.",
         spread_note(results),
     )
-    section = Section(ranked(rows, range(first, first + 2 * len(metrics))))
+    rows = ranked([cells(*pair) for pair in pairs], range(first, first + 2 * len(metrics)))
+    section = Section(rows, origins=tuple(tuple(map(key_of, pair)) for pair in pairs))
     return Table(study.name, study.title, columns, (section,), _present(notes))
 
 
@@ -194,16 +195,21 @@ def _sections(results: pd.DataFrame, cells: _Cells, ranked_columns: Sequence[int
     sections = []
     groups = list(results.groupby(["dataset", "sequence_length"], sort=False))
     several_datasets, several_lengths = (len({key[i] for key, _ in groups}) > 1 for i in (0, 1))
-    for (dataset, length), lines in groups:
+    for (dataset, length), group in groups:
         where = [dataset.replace("_", " ")] if several_datasets else []
         cut = "whole videos" if length == WHOLE_VIDEO else f"sequences of {length} frames"
         where += [cut] if several_lengths else []
-        rows = [cells(row) for row in lines[lines["role"] == "row"].to_dict("records")]
-        sections.append(Section(ranked(rows, ranked_columns), ", ".join(where)))
-        yardsticks = tuple(cells(row) for row in lines[lines["role"] == "yardstick"].to_dict("records"))
-        if yardsticks:
-            sections.append(Section(yardsticks, _YARDSTICK_TITLE))
+        rows, yardsticks = (group[group["role"] == role].to_dict("records") for role in ("row", "yardstick"))
+        shown = ranked([cells(row) for row in rows], ranked_columns)
+        sections.append(Section(shown, ", ".join(where), _origins(rows)))
+        shown = tuple(cells(row) for row in yardsticks)
+        sections.append(Section(shown, _YARDSTICK_TITLE, _origins(yardsticks)))
     return tuple(section for section in sections if section.rows)
+
+
+def _origins(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[tuple[Any, ...], ...], ...]:
+    """Where each row has all of its numbers from: itself."""
+    return tuple((key_of(row),) for row in rows)
 
 
 def _measured_yardsticks(results: pd.DataFrame) -> list[str]:

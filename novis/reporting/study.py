@@ -82,6 +82,11 @@ def read_study(path: Path) -> StudyResults:
     return StudyResults(*head, tuple(content["rows"]), content.get("external_scores"), content.get("gallery"))
 
 
+def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells a row from all others of its study: its values of :data:`KEY`."""
+    return tuple(row[name] for name in KEY)
+
+
 def paradigm_of(row: Mapping[str, Any]) -> str:
     """How a row processes a video: ``offline``, ``online``, ``near-online``, or ``NOVIS``.
 

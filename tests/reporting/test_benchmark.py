@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -174,3 +175,43 @@ def test_the_table_compiles(table1, tmp_path):
     write_table(table1, tmp_path / "compiled.tex")
     compile_pdf(tmp_path / "compiled.tex")
     assert (tmp_path / "compiled.pdf").read_bytes().startswith(b"%PDF")
+
+
+def timed(folder, fps, **fields):
+    """A run whose speed was measured."""
+    path = folder / f"speed_{fps}.json"
+    path.write_text(json.dumps({"fps": fps, "hardware": {"device": "a GPU"}}))
+    return run("ytvis_2019", 0.5, speed=str(path), **fields)
+
+
+def test_speed_and_latency_stand_where_they_were_measured_and_nowhere_else(tmp_path):
+    whole = {"clip_length": "video", "variant": "mask2former_vis", "tracker": "identity", "stride": 1}
+    whole["tracker_settings"] = {"kind": "identity"}
+    runs = [timed(tmp_path, 19.5), swin("ytvis_2019", 0.6), timed(tmp_path, 25.0, **whole)]
+    made = table(tmp_path, runs)
+    fps, latency = columns(made, "FPS", "")[0], columns(made, "lat.", "")[0]
+    ours = {row[0]: texts(row) for row in section(made, "ResNet-50, this implementation")}
+    assert (ours["Mask2Former"][fps], ours["Mask2Former"][latency]) == ("25.0", None)
+    assert (ours["NOVIS"][fps], ours["NOVIS"][latency]) == ("19.5", "1/3")
+    large = texts(section(made, "Swin-L, this implementation")[0])
+    assert (large[fps], large[latency]) == (None, None)
+    assert "Lat.: frames that must be seen" in " ".join(made.notes)
+    fragment = latex_fragment(made)
+    assert "lat." in fragment
+    assert "1/3" in fragment
+
+
+def test_without_a_measured_speed_there_is_no_latency(table1):
+    assert columns(table1, "FPS", ""), "the paper reports some"
+    assert not columns(table1, "lat.", "")
+    assert not any("Our FPS" in note for note in table1.notes)
+
+
+def test_every_row_of_ours_names_the_rows_of_the_study_that_it_is_made_of(table1):
+    ours = next(s for s in table1.sections if s.title == "ResNet-50, this implementation")
+    origins = dict(zip([row[:2] for row in ours.rows], ours.origins, strict=True))
+    # KEY begins with the role and the data set.
+    assert [key[1] for key in origins["NOVIS", "VIS"]] == ["ytvis_2021", "ytvis_2019"]
+    assert [key[1] for key in origins["MinVIS", "VIS"]] == ["ytvis_2019"]
+    published = next(s for s in table1.sections if s.title == "ResNet-50, published")
+    assert published.origins == ()

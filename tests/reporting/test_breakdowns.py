@@ -1,7 +1,11 @@
 import pandas as pd
 import pytest
 
+from novis.experiment import stage_code
 from novis.reporting.breakdowns import category_table, cost_table, part_table, provenance_table
+from novis.reporting.collect import tidy
+from novis.reporting.study import read_study
+from tests.reporting.finished_runs import HASH, tracking, write_results
 
 
 def test_categories_are_columns_and_yardsticks_stand_apart(finished):
@@ -85,13 +89,36 @@ def test_every_run_has_its_origin(finished):
     rows = provenance_table(report.study, report.runs).sections[0].rows
     assert len(rows) == 28
     first = rows[0]
-    assert first[4] == "3f" * 5
-    assert first[5] == "0" * 16 + ", other than the present"
-    assert first[6].endswith("plain-T4-test4-fold0-seed0/S2-heuristic-video")
+    assert first[4].endswith("plain-T4-test4-fold0-seed0/S2-heuristic-video")
+    assert first[6] == "3f" * 5
+    assert first[7] == "train: " + "0" * 16 + ", other than the present"
+    assert [row[0] for row in rows[:4]] == [first[0], first[0], rows[2][0], rows[2][0]], (
+        "folds of a row together"
+    )
+
+
+def test_the_origin_of_a_run_is_folder_configuration_checkpoint_code_and_logs(tmp_path):
+    results = write_results(tmp_path)
+    study = read_study(results / "small" / "study.json")
+    runs = tidy(study)
+    record = {"checkpoint_sha256": HASH, "checkpoint_code": stage_code("train"), "other_code": False}
+    row = provenance_table(study, runs.assign(**record)).sections[0].rows[0]
+    run = tracking(0)
+    folder, trained = results / run.folder, results / run.prediction.training.folder
+    assert row[4:7] == (str(folder), str(trained / "config.json"), HASH[:10])
+    assert row[7].splitlines() == [
+        f"train: {stage_code('train')}",
+        f"track: {'0' * 16}, other than the present",
+    ]
+    logs = {name: results / "logs" / name for name in ("track", "train")}
+    assert row[8].splitlines() == [
+        f"track: {logs['track'] / run.folder}.log",
+        f"train: {logs['train'] / run.prediction.training.folder}.log",
+    ]
 
 
 def test_unknown_origin_is_missing(finished):
     report = finished[0]
     runs = report.runs.assign(checkpoint_code=None, checkpoint_sha256=None, other_code=None)
     first = provenance_table(report.study, runs).sections[0].rows[0]
-    assert first[4:6] == (None, None)
+    assert first[5:] == (None, None, None, None)

@@ -75,6 +75,20 @@ def test_page_shows_every_number_of_the_tables(finished, tmp_path):
     assert "12 of 12 checkpoints" in text
 
 
+def test_every_row_of_every_table_leads_to_its_runs(finished, tmp_path):
+    write_page("shapes", finished, [], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    ids = re.findall(r'<tr id="([^"]+)">', text)
+    links = re.findall(r'<a href="#([^"]+-row-[^"]+)"', text)
+    assert len(set(ids)) == len(ids) == sum(len(report.results) for report in finished)
+    # The table of the study, and AP by category and by parts, have a link in every row.
+    assert {links.count(name) for name in ids} == {3}
+    # Of one row its own runs are listed at its place: those of the table's last, oracle linking.
+    listed = text.split(f'<tr id="{links[13]}">')[1].split("</tr>")[0]
+    assert "oracle" in listed
+    assert "S2-oracle-video" in listed
+
+
 def test_names_are_escaped(finished, picture, tmp_path):
     write_page("<script>alert(1)</script>", finished, [picture], tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()

@@ -67,6 +67,11 @@ def test_the_rows_of_a_study_are_timed_where_it_asks_for_it(tmp_path):
     assert "--stride 2 --settings kind=overlap_embed" in text
 
 
+@pytest.mark.parametrize(("study", "rows"), [("table1", 3 + 3 + 2 + 2), ("table2", 1 + 1 + 3 + 2 + 2)])
+def test_every_row_of_the_papers_benchmarks_is_timed(checkout, study, rows):
+    assert checkout.planned(study)[0]["speed"] == rows
+
+
 FULL_SCALE = """
 name: full
 defaults: {{ split: fold0, seed: 0, starts: stride, stride: 2, clip_length: 4, tracker: overlap_embed }}

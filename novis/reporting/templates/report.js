@@ -27,3 +27,12 @@ for (const table of document.querySelectorAll("table")) {
     });
   });
 }
+
+// A link to a row inside closed details opens them.
+const reveal = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
+  if (target) target.scrollIntoView({ block: "center" });
+};
+window.addEventListener("hashchange", reveal);
+reveal();
