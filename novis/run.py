@@ -10,9 +10,9 @@ from novis import config as configuration
 from novis.data.footage import Footage, open_footage
 from novis.engine.checkpoints import load_model, read_checkpoint, trained_meta
 from novis.engine.fit import use_threads
-from novis.engine.live import live_stream, speed_record, track_live, warm_up
+from novis.engine.live import Linking, live_stream, speed_record, track_live, warm_up
 from novis.engine.precision import Precision
-from novis.engine.streaming import plan_for
+from novis.engine.streaming import VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
 from novis.experiment import stage_code
 from novis.files import sha256, write_json
@@ -20,6 +20,7 @@ from novis.model.novis import NOVIS
 from novis.storage.results_json import writing_results
 from novis.structures import Track
 from novis.tracking.settings import TrackerSettings
+from novis.tracking.video import TrackedVideo
 from novis.visualisation.film import FILM_ENDING, overlay_frames, write_film, write_pictures
 
 _LOG = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def run(
         precision: of the network's forward pass
         threads: CPU threads of the network
     """
-    _check_numbers(top_k=top_k, batch=batch, frame_rate=frame_rate)
+    _check_numbers(clip_length=clip_length, stride=stride, top_k=top_k, batch=batch, frame_rate=frame_rate)
     if min_size is not None and min_size < _LEAST_SIZE:
         raise InputError(f"--min-size {min_size}: the network needs at least {_LEAST_SIZE} pixels")
     chosen = TrackerSettings.from_dict({"kind": tracker, **(settings or {})})
@@ -99,25 +100,18 @@ def run(
     network = _load(weights, config)
     footage = open_footage(video)
     length = clip_length or network.clip_length
-    step = stride or max(length // 2, 1)
-    plan = plan_for(network.model, footage.video, length, step, min_size or network.min_size)
-    stream = live_stream(network.model, precision, step, batch)
-    with writing_results(output / "results.json") as results:
-        num_warm_up = warm_up(stream, plan, next(footage.frames()), step)
-        tracked, seconds = track_live(
-            stream, plan, footage.video, footage.frames(), step, chosen, top_k, [*network.categories], output
-        )
-        for track in tracked.tracks:
-            results.write(track)
+    linking = Linking(chosen, stride or max(length // 2, 1), top_k, [*network.categories])
+    plan = plan_for(network.model, footage.video, length, linking.stride, min_size or network.min_size)
+    stream = live_stream(network.model, precision, linking.stride, batch)
+    tracked, speed = _track(stream, plan, footage, linking, output)
     _draw(footage, tracked.tracks, network.categories, output, min_score, overlay, frame_rate)
-    speed = speed_record(stream, footage.video.length, seconds, plan, step, num_warm_up)
     about = {
         "video": str(video),
         "frame_size": [footage.video.height, footage.video.width],
         "checkpoint": str(weights),
         "checkpoint_sha256": sha256(weights),
         "clip_length": length,
-        "stride": step,
+        "stride": linking.stride,
         "tracker": asdict(chosen),
         "top_k": top_k,
         "linking": asdict(tracked.counts),
@@ -125,14 +119,22 @@ def run(
         "code": stage_code("speed"),
     }
     write_json(output / "run.json", speed | about, indent=2)
-    _LOG.info(
-        "%s: %d tracks over %d frames; %.2f frames a second on %s",
-        output,
-        len(tracked.tracks),
-        footage.video.length,
-        speed["fps"],
-        speed["hardware"]["device"],
-    )
+    said = "%s: %d tracks over %d frames; %.2f frames a second on %s"
+    device = speed["hardware"]["device"]
+    _LOG.info(said, output, len(tracked.tracks), footage.video.length, speed["fps"], device)
+
+
+def _track(
+    stream: VideoStream, plan: VideoPlan, footage: Footage, linking: Linking, output: Path
+) -> tuple[TrackedVideo, dict[str, Any]]:
+    """Write the tracks; return them, and how fast they came."""
+    with writing_results(output / "results.json") as results:
+        num_warm_up = warm_up(stream, plan, next(footage.frames()), linking.stride)
+        tracked, seconds = track_live(stream, plan, footage.video, footage.frames(), linking, output)
+        for track in tracked.tracks:
+            results.write(track)
+    speed = speed_record(stream, footage.video.length, seconds, plan, linking.stride, num_warm_up)
+    return tracked, speed
 
 
 def _load(checkpoint: Path, config: Path | None) -> _Network:

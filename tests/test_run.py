@@ -112,6 +112,8 @@ def test_a_configuration_replaces_the_one_of_the_checkpoint(footage, tmp_path):
     ("changes", "message"),
     [
         ({"top_k": 0}, "--top-k 0: must be above 0"),
+        ({"stride": 0}, "--stride 0: must be above 0"),
+        ({"clip_length": 0}, "--clip-length 0: must be above 0"),
         ({"min_size": 32}, "--min-size 32: the network needs at least 64 pixels"),
         ({"clip_length": 2, "stride": 3}, r"S must lie in 1\.\.T"),
         ({"tracker": "overlap"}, "unknown value 'overlap'; did you mean 'overlap_embed'"),

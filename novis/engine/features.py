@@ -58,14 +58,14 @@ def features(
         "min_size": min_size,
         "code": stage_code("predict"),
     }
+    plans = {video: plan_for(stream.model, video, 1, 1, min_size) for video in truth.videos}
     told = Told()
     with FeatureCacheWriter(output, attributes) as writer:
         waiting = writer.waiting(truth.videos)
         frames = staged(frames, waiting, scratch)
         for video in tqdm(waiting, desc="keeping features", unit="video"):
-            plan = plan_for(stream.model, video, 1, 1, min_size)
             with writer.video(video) as group:
-                for _, found in stream.features(plan, partial(read_frame, frames, video)):
+                for _, found in stream.features(plans[video], partial(read_frame, frames, video)):
                     group.append(_as_arrays(found))
             told.stop_if_told()
         writer.finish()

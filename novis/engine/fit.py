@@ -156,7 +156,13 @@ def _alone(work: Path) -> Iterator[Callable[[], None]]:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with a fixed number of CPU threads: results repeat bit for bit only then."""
+    """Let torch compute with a fixed number of CPU threads: results repeat bit for bit only then.
+
+    Raises:
+        InputError: there are none.
+    """
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads {threads}: must be at least 1")
     if threads:
         torch.set_num_threads(threads)
 
@@ -212,6 +218,8 @@ def _runner(
 
 def _loader(config: Config, data: TrainingData, workers: int) -> DataLoader:
     rank, world_size = dist.get_rank(), dist.get_world_size()
+    if workers < 0:
+        raise InputError(f"--workers {workers}: must be at least 0")
     if config.training.batch_size % (world_size * config.training.micro_batch):
         raise InputError(
             f"a batch of {config.training.batch_size} clips cannot be divided among {world_size} ranks in "

@@ -1,9 +1,9 @@
 """Network and tracker together on one video as it plays, timed from decoded frames to masks."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,29 +62,69 @@ def live_stream(
     return VideoStream(model, precision, frames_per_batch=frames * batch, clips_per_batch=batch)
 
 
-def track_live(
+@dataclass(frozen=True)
+class Linking:
+    """How the clips of a running video become tracks.
+
+    Attributes:
+        settings: of the tracker, see :func:`novis.tracking.stream.track_stream`.
+        stride: S.
+        top_k: tracks to keep.
+        category_ids: in the order of the class logits.
+    """
+
+    settings: TrackerSettings
+    stride: int
+    top_k: int
+    category_ids: Sequence[int]
+
+
+def track_clips(
     stream: VideoStream,
     plan: VideoPlan,
     video: Video,
-    frames: Iterator[np.ndarray],
-    stride: int,
-    settings: TrackerSettings,
-    top_k: int,
-    category_ids: Sequence[int],
+    read: Callable[[int], np.ndarray],
+    linking: Linking,
     scratch: Path,
-) -> tuple[TrackedVideo, float]:
+) -> TrackedVideo:
     """Segment and track one video, every frame once, memory constant in its length.
 
     Args:
         stream: of the network.
         plan: of the video, at the stride.
         video: its length and size.
-        frames: (H, W, 3) uint8 RGB, in order.
-        stride: S.
-        settings: of the tracker, see :func:`novis.tracking.stream.track_stream`.
-        top_k: tracks to keep.
-        category_ids: in the order of the class logits.
+        read: gives frame i as (H, W, 3) uint8 RGB; asked in order.
+        linking: makes tracks of the clips.
         scratch: a folder for what cannot be decided before the end.
+    """
+    prediction = prediction_of(
+        stream.clips(plan, read),
+        video,
+        plan.clip_length,
+        plan.input_size,
+        plan.padded_size,
+        plan.starts,
+        plan.overlap_lengths,
+        num_held_clips(linking.settings),
+    )
+    return track_stream(
+        prediction, linking.settings, linking.stride, linking.top_k, linking.category_ids, scratch
+    )
+
+
+def track_live(
+    stream: VideoStream,
+    plan: VideoPlan,
+    video: Video,
+    frames: Iterator[np.ndarray],
+    linking: Linking,
+    scratch: Path,
+) -> tuple[TrackedVideo, float]:
+    """:func:`track_clips` by the clock, with a bar that shows how far it is.
+
+    Args:
+        stream, plan, video, linking, scratch: as there.
+        frames: (H, W, 3) uint8 RGB, in order.
 
     Returns:
         The tracks, and the seconds from decoded frames to the masks of the best tracks.
@@ -97,17 +137,7 @@ def track_live(
                 progress.update()
                 return next(frames)
 
-        prediction = prediction_of(
-            stream.clips(plan, read),
-            video,
-            plan.clip_length,
-            plan.input_size,
-            plan.padded_size,
-            plan.starts,
-            plan.overlap_lengths,
-            num_held_clips(settings),
-        )
-        tracked = track_stream(prediction, settings, stride, top_k, category_ids, scratch)
+        tracked = track_clips(stream, plan, video, read, linking, scratch)
     return tracked, watch.seconds
 
 

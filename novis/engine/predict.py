@@ -2,12 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from novis.data.annotations import read_annotations
@@ -25,7 +24,7 @@ from novis.experiment import WHOLE_VIDEO, stage_code
 from novis.files import sha256
 from novis.storage.clip_cache import ClipCacheWriter
 from novis.storage.shards import Shard
-from novis.structures import Video, VideoPrediction
+from novis.structures import Video
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,13 +88,13 @@ def predict(
         part = Shard.parse(shard)
         chosen = part.choose(truth.videos)
         attributes |= part.attributes(truth.videos)
+    plans = {video: plan_for(stream.model, video, length, stride, min_size) for video in chosen}
     told = Told()
     with ClipCacheWriter(output, attributes) as writer:
         waiting = writer.waiting(chosen)
         _LOG.info("%d videos, %d of them done before", len(chosen), len(chosen) - len(waiting))
         frames = frames if kept else staged(frames, waiting, scratch)
-        plans = {video: plan_for(stream.model, video, length, stride, min_size) for video in waiting}
-        _write_videos(writer, stream, plans, frames, kept, told)
+        _write_videos(writer, stream, {video: plans[video] for video in waiting}, frames, kept, told)
         writer.finish()
 
 
@@ -155,28 +154,3 @@ def parse_clip_length(clip_length: str | int) -> int | None:
     if not str(clip_length).isdigit() or int(clip_length) < 1:
         raise InputError(f"clip length '{clip_length}': must be a number of frames, or '{WHOLE_VIDEO}'")
     return int(clip_length)
-
-
-def predict_video(
-    stream: VideoStream, video: Video, frames: Path, clip_length: int, stride: int | None, min_size: int
-) -> VideoPrediction:
-    """What the network says about one video, in memory."""
-    plan = plan_for(stream.model, video, clip_length, stride, min_size)
-    clips = list(stream.clips(plan, lambda index: read_frame(frames, video, index)))
-    return gather(video, plan, clips)
-
-
-def gather(video: Video, plan: VideoPlan, clips: Sequence[ClipRecord]) -> VideoPrediction:
-    """The clips of one video as one structure of arrays."""
-    return VideoPrediction(
-        video=video,
-        clip_length=plan.clip_length,
-        input_size=plan.input_size,
-        padded_size=plan.padded_size,
-        starts=np.array(plan.starts),
-        class_logits=np.stack([clip.class_logits for clip in clips]),
-        embeddings=np.stack([clip.embeddings for clip in clips]),
-        overlap_lengths=np.array(plan.overlap_lengths, int),
-        overlap_embeddings=np.stack([clip.overlap_embeddings for clip in clips]),
-        mask_codes=np.stack([clip.mask_codes for clip in clips]),
-    )

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from novis.data.frames import read_frame
 from novis.data.splits import read_names
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.fit import use_threads
-from novis.engine.live import live_stream, speed_record, track_live, warm_up
+from novis.engine.live import Linking, live_stream, speed_record, track_live, warm_up
 from novis.engine.precision import Precision
 from novis.engine.predict import parse_clip_length
-from novis.engine.streaming import plan_for
+from novis.engine.streaming import VideoPlan, VideoStream, plan_for
 from novis.errors import InputError
 from novis.experiment import stage_code
 from novis.files import sha256, write_json
@@ -68,38 +68,46 @@ def speed(
     use_threads(threads)
     content = read_checkpoint(checkpoint)
     model = load_model(checkpoint, content, overlap)
-    tracker = TrackerSettings.from_dict(settings)
     category_ids = [category["id"] for category in content["meta"]["categories"]]
+    linking = Linking(TrackerSettings.from_dict(settings), stride, top_k, category_ids)
     truth = read_annotations(annotations, read_names(videos) if videos else None)
-    places = np.linspace(0, len(truth.videos) - 1, min(num_videos, len(truth.videos))).round().astype(int)
-    chosen = [truth.videos[place] for place in places]
     length = parse_clip_length(clip_length)
+    plans = {v: plan_for(model, v, length, stride, min_size) for v in _spread(truth.videos, num_videos)}
     step = None if length is None else stride
     stream = live_stream(model, precision, step)
-    plans = [plan_for(model, video, length, stride, min_size) for video in chosen]
-    num_warm_up = warm_up(stream, plans[0], read_frame(frames, chosen[0], 0), stride)
-    seconds = 0.0
-    with tempfile.TemporaryDirectory() as scratch:
-        for video, plan in zip(chosen, plans, strict=True):
-            images = _frames(frames, video)
-            _, spent = track_live(
-                stream, plan, video, images, stride, tracker, top_k, category_ids, Path(scratch)
-            )
-            seconds += spent
-    num_frames = sum(video.length for video in chosen)
-    record = speed_record(stream, num_frames, seconds, plans[0], step, num_warm_up)
+    record = _time(stream, plans, frames, linking, step)
     about = {
-        "videos": [video.name for video in chosen],
+        "videos": [video.name for video in plans],
         "clip_length": clip_length,
         "stride": stride,
         "min_size": min_size,
         "top_k": top_k,
-        "tracker": asdict(tracker),
+        "tracker": asdict(linking.settings),
         "checkpoint_sha256": sha256(checkpoint),
         "code": stage_code("speed"),
     }
     write_json(output, record | about, indent=2)
     _LOG.info("%s: %.2f frames a second on %s", output, record["fps"], record["hardware"]["device"])
+
+
+def _spread(videos: Sequence[Video], count: int) -> list[Video]:
+    """``count`` videos at even distances, or all."""
+    places = np.linspace(0, len(videos) - 1, min(count, len(videos))).round().astype(int)
+    return [videos[place] for place in places]
+
+
+def _time(
+    stream: VideoStream, plans: Mapping[Video, VideoPlan], frames: Path, linking: Linking, step: int | None
+) -> dict[str, Any]:
+    """Run the videos, the first clips of the first once more before the clock."""
+    first, plan = next(iter(plans.items()))
+    num_warm_up = warm_up(stream, plan, read_frame(frames, first, 0), linking.stride)
+    seconds = 0.0
+    with tempfile.TemporaryDirectory() as scratch:
+        for video, own in plans.items():
+            seconds += track_live(stream, own, video, _frames(frames, video), linking, Path(scratch))[1]
+    num_frames = sum(video.length for video in plans)
+    return speed_record(stream, num_frames, seconds, plan, step, num_warm_up)
 
 
 def _frames(root: Path, video: Video) -> Iterator[np.ndarray]:

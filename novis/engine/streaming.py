@@ -11,6 +11,7 @@ from novis.data.transforms import resize_frame, test_size
 from novis.engine.precision import Precision, autocast
 from novis.errors import InputError
 from novis.model.novis import NOVIS
+from novis.model.preprocessor import padded_size
 from novis.model.structures import FrameFeatures
 from novis.structures import Video, encode_logits
 
@@ -61,9 +62,14 @@ def plan_video(
         stride: S, or None for a clip at every start, from which any stride can be tracked.
         min_size: the short side of the network's input, pixels.
         divisor: the padded input's sides are multiples of it.
+
+    Raises:
+        InputError: T, S or the short side cannot be.
     """
+    if min_size < divisor:
+        raise InputError(f"a short side of {min_size} pixels: the network needs at least {divisor}")
     size = test_size(height, width, min_size)
-    padded = tuple(-(-side // divisor) * divisor for side in size)
+    padded = padded_size(*size, divisor)
     if stride is None:
         starts = clip_starts(num_frames, clip_length, 1)
         lengths = list(range(1, clip_length)) if len(starts) > 1 else []

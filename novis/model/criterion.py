@@ -6,7 +6,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from novis.errors import InputError
 from novis.model.losses import class_loss, dice_loss, mask_loss
 from novis.model.matcher import Matcher, Matching
 from novis.model.point_sampling import (
@@ -17,7 +16,8 @@ from novis.model.point_sampling import (
     sample_masks,
     uniform_points,
 )
-from novis.model.registry import MODELS
+from novis.model.position_encoding import precise
+from novis.model.registry import MODELS, check_choice
 from novis.model.structures import ClipTarget
 
 Extent = Literal["per_frame", "volumetric"]
@@ -65,9 +65,9 @@ class Criterion(nn.Module):
         draw: Draw = uniform_points,
     ) -> None:
         super().__init__()
-        _check("mask_loss", mask_loss, ("per_frame", "volumetric"))
-        _check("dice_loss", dice_loss, ("per_frame", "volumetric"))
-        _check("mask_loss_normalisation", mask_loss_normalisation, ("sum", "mean"))
+        check_choice("criterion", "mask_loss", mask_loss, ("per_frame", "volumetric"))
+        check_choice("criterion", "dice_loss", dice_loss, ("per_frame", "volumetric"))
+        check_choice("criterion", "mask_loss_normalisation", mask_loss_normalisation, ("sum", "mean"))
         self.weights = {"class": class_weight, "mask": mask_weight, "dice": dice_weight}
         self.no_object_weight = no_object_weight
         self.num_points = num_points
@@ -121,7 +121,7 @@ class Criterion(nn.Module):
         num_clips: int,
     ) -> Tensor:
         """(L,) weighted cross-entropies, divided by the sum of the weights over the batch."""
-        logits = torch.stack([_precise(class_logits) for class_logits, _ in outputs])
+        logits = torch.stack([class_logits.to(precise(class_logits.dtype)) for class_logits, _ in outputs])
         num_layers, _, num_queries, num_outcomes = logits.shape
         classes = torch.full(logits.shape[:-1], num_outcomes - 1, device=logits.device)
         layers = torch.arange(num_layers, device=logits.device)[:, None]
@@ -140,7 +140,9 @@ class Criterion(nn.Module):
     ) -> dict[str, Tensor]:
         """(L,) mask and (L,) dice losses, summed over pairs and divided by the objects of the batch."""
         chosen = zip(outputs, matching.queries, strict=True)
-        logits = torch.stack([_precise(maps[matching.clips, queries]) for (_, maps), queries in chosen])
+        logits = torch.stack(
+            [maps[matching.clips, queries].to(precise(maps.dtype)) for (_, maps), queries in chosen]
+        )
         masks = torch.cat([target.masks for target in targets])
         frames = self._on_frames(logits, masks, matching.instances)
         volume = tuple(values.flatten(2)[:, :, None] for values in frames)
@@ -183,13 +185,3 @@ class Criterion(nn.Module):
             named[f"loss_{name}"] = final
             named |= {f"loss_{name}_{layer}": value for layer, value in enumerate(auxiliary)}
         return named
-
-
-def _precise(logits: Tensor) -> Tensor:
-    """In float32 whatever autocast made of them; float64 stays."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"criterion: {name} is {value!r}; it must be one of {', '.join(known)}")

@@ -91,7 +91,6 @@ class InstanceDecoder(nn.Module):
         features: FrameFeatures,
         num_clips: int,
         auxiliary: bool = False,
-        masks_of: Tensor | None = None,
     ) -> ClipOutput:
         """Decode clips.
 
@@ -99,7 +98,6 @@ class InstanceDecoder(nn.Module):
             features: of B * T frames, clip after clip.
             num_clips: B.
             auxiliary: also return the predictions of the earlier layers (for training).
-            masks_of: (B, N') int64 queries to predict the final masks of; None means all.
         """
         volumes = [self.volume(features, num_clips, level) for level in range(NUM_LEVELS)]
         mask_features = _clips(features.mask_features, num_clips)
@@ -113,10 +111,9 @@ class InstanceDecoder(nn.Module):
             attended = self.attention_mask(embeddings, volume)
             queries = self._run(layer, queries, volume, attended)
         embeddings = self.decoder_norm(queries)
-        masked = embeddings if masks_of is None else embeddings.take_along_dim(masks_of[..., None], dim=1)
         return ClipOutput(
             class_logits=self.class_embed(embeddings),
-            mask_logits=self.mask_logits(masked, mask_features),
+            mask_logits=self.mask_logits(embeddings, mask_features),
             embeddings=embeddings,
             last_queries=(previous, queries),
             auxiliary=tuple(earlier),

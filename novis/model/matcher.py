@@ -10,6 +10,7 @@ from torch import Tensor
 from novis.assignment import assign
 from novis.model.losses import pairwise_dice_loss, pairwise_mask_loss
 from novis.model.point_sampling import Draw, sample_logits, sample_masks, uniform_points
+from novis.model.position_encoding import precise
 from novis.model.structures import ClipTarget
 
 
@@ -90,11 +91,13 @@ class Matcher:
 
     def _cost(self, classes: Tensor, masks: Tensor, labels: Tensor, truth: Tensor, points: Tensor) -> Tensor:
         with torch.autocast(masks.device.type, enabled=False):
-            sampled = sample_logits(masks.float().flatten(0, 1), points).view(len(masks), -1)
+            maps = masks.to(precise(masks.dtype)).flatten(0, 1)
+            sampled = sample_logits(maps, points.to(maps)).view(len(masks), -1)
+            truth = truth.to(sampled)
             return (
                 self.mask_cost * pairwise_mask_loss(sampled, truth)
                 + self.dice_cost * pairwise_dice_loss(sampled, truth)
-                - self.class_cost * classes.float().softmax(-1)[:, labels]
+                - self.class_cost * classes.to(precise(classes.dtype)).softmax(-1)[:, labels]
             )
 
 

@@ -90,15 +90,9 @@ class NOVIS(BaseModel):
             sizes = torch.tensor(valid_sizes or [frames.shape[-2:]] * len(frames), device=frames.device)
         return self.pixel_decoder(self.backbone(frames), sizes)
 
-    def decode(
-        self,
-        features: FrameFeatures,
-        num_clips: int = 1,
-        auxiliary: bool = False,
-        masks_of: Tensor | None = None,
-    ) -> ClipOutput:
+    def decode(self, features: FrameFeatures, num_clips: int = 1, auxiliary: bool = False) -> ClipOutput:
         """Decode B clips, see :meth:`InstanceDecoder.forward`."""
-        return self.instance_decoder(features, num_clips, auxiliary, masks_of)
+        return self.instance_decoder(features, num_clips, auxiliary)
 
     def overlap_embeddings(self, features: FrameFeatures, output: ClipOutput, frames: slice) -> Tensor:
         """(B, N, C) embeddings with respect to some frames of each clip (Sec. 4.3, Eq. 1)."""

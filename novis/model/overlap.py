@@ -11,10 +11,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from novis.errors import InputError
 from novis.model.instance_decoder import InstanceDecoder, Volume
 from novis.model.position_encoding import precise
-from novis.model.registry import MODELS
+from novis.model.registry import MODELS, check_choice
 from novis.model.structures import ClipOutput, FrameFeatures
 
 
@@ -73,9 +72,9 @@ class OverlapEmbeddings(nn.Module):
         fallback: Literal["output", "overlap"] = "output",
     ) -> None:
         super().__init__()
-        _check("query", query, ("previous", "output"))
-        _check("mask", mask, ("final", "previous"))
-        _check("fallback", fallback, ("output", "overlap"))
+        check_choice("overlap embeddings", "query", query, ("previous", "output"))
+        check_choice("overlap embeddings", "mask", mask, ("final", "previous"))
+        check_choice("overlap embeddings", "fallback", fallback, ("output", "overlap"))
         self.query, self.mask, self.fallback = query, mask, fallback
 
     def forward(
@@ -150,8 +149,3 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, attended: Tensor) -> tupl
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     logits = logits.to(precise(logits.dtype)).masked_fill(~attended, -torch.inf)
     return logits.softmax(-1).to(value.dtype) @ value, logits.logsumexp(-1)
-
-
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"overlap embeddings {name}={value!r}: must be one of {', '.join(known)}")

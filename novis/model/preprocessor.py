@@ -15,6 +15,11 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
+def padded_size(height: int, width: int, divisor: int) -> tuple[int, int]:
+    """The next multiples of ``divisor``."""
+    return -(-height // divisor) * divisor, -(-width // divisor) * divisor
+
+
 @MODELS.register_module()
 class FramePreprocessor(BaseDataPreprocessor):
     """Normalise RGB frames, then pad them with zeros to a common multiple of ``size_divisor``.
@@ -47,11 +52,6 @@ class FramePreprocessor(BaseDataPreprocessor):
             return data.to(self.device, non_blocking=self._non_blocking)
         return super().cast_data(data)
 
-    def padded_size(self, height: int, width: int) -> tuple[int, int]:
-        """The next multiples of ``size_divisor``."""
-        divisor = self.size_divisor
-        return -(-height // divisor) * divisor, -(-width // divisor) * divisor
-
     def batch(self, clips: Sequence[Tensor]) -> Tensor:
         """Stack clips of (T, 3, h, w) uint8 RGB frames, all of one T, sizes may differ.
 
@@ -63,9 +63,8 @@ class FramePreprocessor(BaseDataPreprocessor):
         """
         if len({len(clip) for clip in clips}) != 1:
             raise ValueError(f"clips of {[len(clip) for clip in clips]} frames cannot form a batch")
-        height, width = self.padded_size(
-            max(clip.shape[-2] for clip in clips), max(clip.shape[-1] for clip in clips)
-        )
+        sides = (max(clip.shape[axis] for clip in clips) for axis in (-2, -1))
+        height, width = padded_size(*sides, self.size_divisor)
         return torch.cat([self._normalise(clip, height, width) for clip in clips])
 
     def _normalise(self, clip: Tensor, height: int, width: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Where the network's components are registered, by the names configurations use."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.registry import Registry
@@ -35,6 +36,16 @@ class ComponentRegistry(Registry):
         if "_scope_" in cfg:
             raise InputError("'_scope_' has no place in the configuration of a component")
         return super().build(cfg, *args, **kwargs)
+
+
+def check_choice(component: str, name: str, value: object, known: Sequence[str]) -> None:
+    """Refuse a setting of a component that is none of the ``known`` words.
+
+    Raises:
+        InputError: it is none.
+    """
+    if value not in known:
+        raise InputError(f"{component}: {name} is {value!r}; it must be one of {', '.join(known)}")
 
 
 # A registry of its own, under the scope that mmengine's Runner makes current: the

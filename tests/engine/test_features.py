@@ -81,3 +81,12 @@ def test_a_cache_made_with_features_of_other_code_says_so(
     with ClipCache(tmp_path / "same.h5") as same, ClipCache(tmp_path / "other.h5") as other:
         assert same.attributes["code"] == stage_code("predict")
         assert other.attributes["code"] == f"{stage_code('predict')}+0123"
+
+
+def test_nothing_is_left_of_features_at_a_size_that_cannot_be(toy_dataset, checkpoint, tmp_path):
+    where = (checkpoint, toy_dataset.annotation_file, toy_dataset.frames)
+    with pytest.raises(InputError, match="a short side of 0 pixels"):
+        features(*where, tmp_path / "features.h5", 0)
+    with pytest.raises(InputError, match="a short side of -360 pixels"):
+        predict(*where, tmp_path / "clips.h5", 3, -360)
+    assert list(tmp_path.iterdir()) == []

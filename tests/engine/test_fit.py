@@ -13,7 +13,7 @@ import torch
 import novis.engine.fit as engine_fit
 from novis.data.shapes import ShapesImages, ShapesSettings
 from novis.engine.checkpoints import read_checkpoint
-from novis.engine.fit import STATE, TrainingData, fit
+from novis.engine.fit import STATE, TrainingData, fit, use_threads
 from novis.engine.pretrain import EndlessSchedule, GeneratedImages
 from novis.errors import InputError
 from novis.experiment import VERSIONS
@@ -149,6 +149,21 @@ def test_a_truncated_state_is_named(tmp_path):
 def test_a_batch_that_cannot_be_divided_is_refused(tmp_path):
     with pytest.raises(InputError, match="a batch of 4 clips cannot be divided"):
         run(tmp_path, Images(), **{"training.micro_batch": 3})
+
+
+def test_numbers_of_processes_and_threads_that_cannot_be_are_refused(tmp_path):
+    with pytest.raises(InputError, match="--workers -1: must be at least 0"):
+        run(tmp_path, Images(), options={"workers": -1})
+    for threads in (0, -1):
+        with pytest.raises(InputError, match=f"--threads {threads}: must be at least 1"):
+            use_threads(threads)
+    use_threads(None)
+
+
+def test_a_work_folder_that_cannot_be_is_told(tmp_path):
+    (tmp_path / "work").write_text("")
+    with pytest.raises(InputError, match=r"work: cannot be written"):
+        run(tmp_path, Images())
 
 
 def test_two_trainings_in_one_folder_are_refused(tmp_path):

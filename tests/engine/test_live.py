@@ -6,12 +6,12 @@ import torch
 
 from novis.data.frames import read_frame
 from novis.engine.checkpoints import load_model, read_checkpoint
-from novis.engine.live import Stopwatch, live_stream, speed_record, track_live, warm_up
-from novis.engine.predict import predict_video
+from novis.engine.live import Linking, Stopwatch, live_stream, speed_record, track_live, warm_up
 from novis.engine.streaming import VideoStream, plan_for, plan_video
 from novis.structures import Video
 from novis.tracking.settings import TrackerSettings
 from novis.tracking.video import track_video
+from tests.engine.memory import predict_video
 
 CATEGORY_IDS = [3, 7, 8]
 
@@ -35,7 +35,8 @@ def test_a_running_video_has_the_tracks_of_the_whole_prediction(toy_dataset, mod
         # Batches of the same size, since other ones differ in the last bits.
         stream, plan = VideoStream(model), plan_for(model, video, 3, stride, 48)
         frames = frames_of(toy_dataset, video)
-        found, _ = track_live(stream, plan, video, frames, stride, settings, 4, CATEGORY_IDS, tmp_path)
+        linking = Linking(settings, stride, 4, CATEGORY_IDS)
+        found, _ = track_live(stream, plan, video, frames, linking, tmp_path)
         assert found.tracks == expected.tracks
         assert found.counts == expected.counts
 
@@ -54,7 +55,7 @@ def test_memory_does_not_grow_with_the_video(model, tmp_path, monkeypatch):
     plan, stream = plan_video(40, 32, 32, 3, 2, 32, 32), live_stream(model, "fp32", 2)
     frames = (frame for _ in range(40))
     settings = TrackerSettings("overlap_embed")
-    track_live(stream, plan, video, frames, 2, settings, 4, CATEGORY_IDS, tmp_path)
+    track_live(stream, plan, video, frames, Linking(settings, 2, 4, CATEGORY_IDS), tmp_path)
     assert max(held) <= 3 + 2
     assert not list(tmp_path.iterdir())
 

@@ -14,7 +14,7 @@ from novis.data.frames import read_frame
 from novis.data.subsequences import subsequences
 from novis.engine import predict as module
 from novis.engine.checkpoints import load_model, write_checkpoint
-from novis.engine.predict import parse_clip_length, parse_starts, predict, predict_video
+from novis.engine.predict import parse_clip_length, parse_starts, predict
 from novis.engine.stopping import Interrupted
 from novis.engine.streaming import VideoStream
 from novis.errors import InputError
@@ -24,6 +24,7 @@ from novis.storage.shards import merge
 from novis.tracking.sequences import cut_prediction
 from novis.tracking.track import track
 from tests.engine.conftest import CATEGORIES
+from tests.engine.memory import predict_video
 from tests.engine.small_network import small_config
 
 

@@ -110,3 +110,9 @@ def test_a_network_that_gives_no_finite_numbers_is_told(model):
 def test_an_unknown_precision_is_refused(model):
     with pytest.raises(InputError, match="unknown precision 'half'"):
         VideoStream(model, "half")
+
+
+@pytest.mark.parametrize("min_size", [31, 0, -360])
+def test_a_short_side_that_the_network_cannot_take_is_refused(min_size):
+    with pytest.raises(InputError, match=f"a short side of {min_size} pixels: the network needs at least 32"):
+        plan_video(11, 720, 1280, 4, 3, min_size, 32)

@@ -164,17 +164,6 @@ def test_attention_masks_are_the_resized_predictions():
         assert certain.float().mean() > 0.99
 
 
-def test_masks_can_be_predicted_for_chosen_queries_only():
-    parts, features = decoder(), random_features(4)
-    chosen = torch.tensor([[3, 0], [19, 7]])
-    every, some = parts(features, 2), parts(features, 2, masks_of=chosen)
-    assert some.mask_logits.shape == (2, 2, 2, 16, 24)
-    for clip in range(2):
-        torch.testing.assert_close(some.mask_logits[clip], every.mask_logits[clip, chosen[clip]])
-    assert torch.equal(some.class_logits, every.class_logits)
-    assert parts(features, 2, masks_of=chosen[:, :0]).mask_logits.numel() == 0
-
-
 def test_padded_pixels_are_attended_unless_they_are_masked():
     parts = decoder("none")
     sizes = torch.tensor([[40, 70]] * 2)

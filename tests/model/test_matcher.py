@@ -131,3 +131,13 @@ def test_autocast_does_not_touch_the_costs():
         inside = matcher._costs(layer, target)
     assert inside.dtype == torch.float32
     assert torch.equal(inside, matcher._costs(layer, target))
+
+
+def test_what_only_float64_tells_apart_is_told_apart():
+    classes, masks = (values.double() for values in random_layer(num_queries=2, seed=3))
+    classes[:, 1], masks[:, 1] = classes[:, 0], masks[:, 0]
+    target = random_target(1)
+    # The second query is surer of the object's class by less than a digit of float32.
+    classes[:, 1, target.labels[0]] += 1e-11
+    matching = Matcher(num_points=40, draw=table)([(classes, masks)], [target])
+    assert matching.queries.tolist() == [[1]]

@@ -2,7 +2,7 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from novis.errors import InputError
-from novis.model.registry import MODELS
+from novis.model.registry import MODELS, check_choice
 
 
 @pytest.mark.parametrize("name", ["NOVIS", "Backbone", "PixelDecoder", "InstanceDecoder", "Criterion"])
@@ -30,3 +30,9 @@ def test_a_misspelt_component_names_the_nearest():
 def test_a_component_is_not_looked_for_in_another_scope():
     with pytest.raises(InputError, match="_scope_"):
         MODELS.build({"type": "OverlapEmbeddings", "_scope_": "mmengine"})
+
+
+def test_a_choice_that_is_none_is_refused_with_what_can_be_chosen():
+    check_choice("criterion", "dice_loss", "volumetric", ("per_frame", "volumetric"))
+    with pytest.raises(InputError, match="criterion: dice_loss is 'cubic'; it must be one of per_frame, vol"):
+        check_choice("criterion", "dice_loss", "cubic", ("per_frame", "volumetric"))
