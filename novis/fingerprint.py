@@ -14,10 +14,12 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parent
 
 
+@cache
 def stage_fingerprint(*modules: str) -> str:
     """Hash of the given modules and of all modules of this package that they import.
 
-    Two sources that differ only in comments, formatting or docstrings agree.
+    Two sources that differ only in comments, formatting or docstrings agree. A process answers
+    once, since the workflow asks for every job: what is edited meanwhile counts for the next.
 
     Args:
         modules: dotted names such as ``novis.tracking.track``, or a package such as

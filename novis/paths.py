@@ -4,7 +4,7 @@ The standard library only: with :mod:`novis.experiment`, all that the workflow n
 know of the package.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -58,7 +58,7 @@ class Training:
     @property
     def folder(self) -> PurePosixPath:
         """Where its files lie, relative to the results folder."""
-        return PurePosixPath(TRAINING.format(**asdict(self)))
+        return PurePosixPath(TRAINING.format(**vars(self)))
 
 
 @dataclass(frozen=True, order=True)
@@ -87,7 +87,7 @@ class Prediction:
         """All wildcards of its path."""
         own = {"clip_length": self.clip_length, "starts": self.starts, "min_size": self.min_size}
         reading = "" if self.reading == OWN_READING else f"-{self.reading}"
-        return asdict(self.training) | own | {"reading": reading}
+        return vars(self.training) | own | {"reading": reading}
 
 
 @dataclass(frozen=True, order=True)
