@@ -42,7 +42,7 @@ def settle(checkout, **others):
     settings = {
         "partitions": {"gpu": "gpu", "cpu": "cpu"},
         "cpus_per_job": 1,
-        "hours": {"train": 0.1, "predict": 0.1},
+        "hours": {"train": 0.15, "predict": 0.1},
         "scratch": str(checkout.folder.parent / "scratch"),
     }
     (checkout.folder / "slurm" / "cluster.yaml").write_text(yaml.safe_dump(settings | others))

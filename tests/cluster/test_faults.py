@@ -26,8 +26,8 @@ def test_time_limit_and_preemption_lose_nothing(training, slurm, uninterrupted):
     job = training.training_job()
     training.wait_for_iteration(2)
     training.hold()
-    # Slurm warns the job 90 s before the end of its time: now.
-    slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={training.minutes(job) + 1}")
+    # Slurm warns the job two minutes before the end of its time: now.
+    slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={training.minutes(job) + 2}")
     slurm.wait_for(lambda: training.jobs()[job].restarts == 1, 120)
     slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=10")
     saved = training.saved_iteration
@@ -78,7 +78,7 @@ def test_two_ranks_in_a_container_lose_nothing_to_a_time_limit(
         job = run.training_job()
         run.wait_for_iteration(2)
         run.hold()
-        slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={run.minutes(job) + 1}")
+        slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={run.minutes(job) + 2}")
         slurm.wait_for(lambda: run.jobs()[job].restarts == 1, 120)
         slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=10")
         saved = run.saved_iteration
