@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -48,6 +49,13 @@ class ClusterRun:
     def said(self):
         """What the user saw so far."""
         return self._log.read_text()
+
+    def wait_to_say(self, text, seconds):
+        """Wait until the user has read some text."""
+        until = time.monotonic() + seconds
+        while text not in self.said:
+            assert time.monotonic() < until, self.said
+            time.sleep(0.25)
 
     def wait(self, seconds=300):
         """The exit status, when the run has ended."""

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 
 import pytest
 import torch
@@ -143,12 +142,14 @@ def test_a_cancelled_training_is_tried_again_from_its_saved_state(training, slur
 
 
 @pytest.mark.all_faults
-def test_a_restarted_controller_is_not_noticed(training, slurm, uninterrupted):
+def test_a_restart_of_the_controller_is_waited_for(training, slurm, uninterrupted):
     training.training_job()
     training.wait_for_iteration(2)
     slurm.stop_controller()
-    time.sleep(15)
-    slurm.start_controller()
+    try:
+        training.wait_to_say("Slurm does not answer", 240)
+    finally:
+        slurm.start_controller()
     assert training.wait() == 0, training.said
     assert len(training.jobs()) == 1
     assert same(training.weights, uninterrupted)

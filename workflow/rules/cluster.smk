@@ -1,7 +1,18 @@
 # What a run does before its first job. On a cluster it is alone in its checkout, ends what a
 # killed run left, and refuses requests that the cluster would never serve.
 
-from novis.cluster import devices, ending, frozen, preflight, requeue, run, slurm
+import sys
+
+from novis.cluster import (
+    devices,
+    ending,
+    frozen,
+    polling,
+    preflight,
+    requeue,
+    run,
+    slurm,
+)
 
 STATE = Path(".snakemake/novis")
 
@@ -18,7 +29,7 @@ def requests():
 
 
 def check_cluster():
-    """Everything that Slurm would refuse, or accept and never run."""
+    """Everything that Slurm would refuse, or accept and never run. Gives what the cluster is."""
     cluster = slurm.describe()
     settings = workflow.executor_settings
     preflight.check_polling(
@@ -27,6 +38,7 @@ def check_cluster():
     asked = requests()
     preflight.check(asked, cluster)
     preflight.cap_memory(asked, cluster)
+    return cluster
 
 
 def begin():
@@ -36,7 +48,9 @@ def begin():
     if absent:
         raise experiment.InputError("\n".join(absent))
     if workflow.executor_plugin.name == "slurm":
-        check_cluster()
+        cluster = check_cluster()
+        executor = sys.modules["snakemake_executor_plugin_slurm"]
+        polling.insist(executor, cluster.min_job_age, logger.warning)
         run.take_over(Path.cwd(), logger.info)
         run.outlive_terminal(Path(LOGS) / "slurm" / "after_hangup.log")
         requeue.allow(STATE / "requeue")
