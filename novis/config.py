@@ -39,7 +39,8 @@ def load(model_file: Path | str, overrides: Mapping[str, Any] | None = None) -> 
         overrides: short names of :data:`SWITCHES`, or dotted keys that the file has.
 
     Raises:
-        InputError: the file is missing or broken, or a key is not there (the nearest is named).
+        InputError: the file is missing or broken, lacks a section, or a key is not there (the
+            nearest is named).
     """
     try:
         config = Config.fromfile(str(model_file), lazy_import=False)
@@ -48,6 +49,12 @@ def load(model_file: Path | str, overrides: Mapping[str, Any] | None = None) -> 
     except (SyntaxError, OSError, ValueError, TypeError, KeyError, NameError, ImportError) as error:
         raise InputError(f"{model_file}: is no mmengine configuration: {error}") from error
     resolved = config.to_dict()
+    for section in ("model", "training"):
+        if not isinstance(resolved.get(section), Mapping):
+            raise InputError(
+                f"{model_file}: has no section '{section}'; give a model file such as "
+                "config/models/novis_r50.py, or what 'novis configure' made of one"
+            )
     for key, value in (overrides or {}).items():
         _set(resolved, SWITCHES.get(key, key), value, key, str(model_file))
     return Config(resolved)

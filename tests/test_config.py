@@ -51,6 +51,15 @@ def test_a_broken_file_is_named(tmp_path, text):
         config.load(tmp_path / "broken.py")
 
 
+@pytest.mark.parametrize(
+    ("text", "section"), [("training = dict()", "model"), ("model = dict()\ntraining = 3", "training")]
+)
+def test_a_file_that_is_no_model_file_is_named(tmp_path, text, section):
+    (tmp_path / "other.py").write_text(text)
+    with pytest.raises(InputError, match=rf"other\.py: has no section '{section}'"):
+        config.load(tmp_path / "other.py")
+
+
 def test_a_resolved_configuration_resolves_to_itself(small, tmp_path):
     config.configure(small, tmp_path / "resolved.json", {"clip_length": 2})
     assert config.load(tmp_path / "resolved.json").to_dict() == json.loads(

@@ -218,9 +218,35 @@ _GREY = 128
 
 
 def _known(cls: type, config: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The settings of ``config`` as keyword arguments of a dataclass, lists as tuples."""
-    names = [field.name for field in fields(cls)]
+    """The settings of ``config`` as keyword arguments of a dataclass, lists as tuples.
+
+    Raises:
+        InputError: a key is unknown, or its value of another kind than its default.
+    """
+    defaults = {field.name: field.default for field in fields(cls)}
     for key in config:
-        if key not in names:
-            raise InputError(f"{place}: unknown key '{key}'{nearest(key, names)}")
+        if key not in defaults:
+            raise InputError(f"{place}: unknown key '{key}'{nearest(key, defaults)}")
+        if not _fits(config[key], defaults[key]):
+            raise InputError(f"{place}.{key} is {config[key]!r}; it must be {_kind(defaults[key])}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value is of the kind of a field's default; where that is a pair, it must be one."""
+    if isinstance(default, tuple):
+        of_length = isinstance(value, list | tuple) and (len(default) != 2 or len(value) == 2)
+        return of_length and all(_fits(part, default[0]) for part in value)
+    if isinstance(default, float):
+        return type(value) in (int, float)
+    if isinstance(default, int):
+        return type(value) is int
+    return value is None or isinstance(value, Mapping)
+
+
+def _kind(default: Any) -> str:
+    """A default's kind in words."""
+    if isinstance(default, tuple):
+        number = "whole numbers" if isinstance(default[0], int) else "numbers"
+        return f"a list of two {number}" if len(default) == 2 else f"a list of {number}"
+    return {float: "a number", int: "a whole number"}.get(type(default), "a mapping or None")

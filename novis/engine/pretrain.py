@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from novis import config as configuration
 from novis.data.clip_sampler import ClipSchedule
 from novis.data.coco import read_coco
 from novis.data.coco_clips import CocoClipDataset
 from novis.data.shapes import CATEGORY_NAMES, ShapesImages, ShapesSettings
 from novis.engine.fit import TrainingData, fit, use_threads
 from novis.engine.ranks import joined
+from novis.engine.training_settings import load_training
 from novis.structures import Category
 
 
@@ -44,7 +44,7 @@ def pretrain(
         ranks: as for 'novis train'
     """
     use_threads(threads)
-    resolved = configuration.load(config)
+    resolved = load_training(config)
     source = ShapesSettings.from_config(settings or {})
     images = GeneratedImages(ShapesImages(source, seed))
     names = CATEGORY_NAMES[: source.num_categories]
@@ -84,7 +84,7 @@ def pretrain_images(
     """
     use_threads(threads)
     with joined(ranks):
-        settings = configuration.load(config)
+        settings = load_training(config)
         training = settings.training
         truth = read_coco(annotations)
         clip_length = settings.model.instance_decoder.clip_length

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from novis import config as configuration
 from novis.data.annotations import read_annotations
 from novis.data.clip_dataset import ClipDataset
 from novis.data.clip_sampler import ClipSchedule
@@ -15,6 +14,7 @@ from novis.data.splits import read_names
 from novis.data.staging import staged
 from novis.engine.fit import TrainingData, fit, use_threads
 from novis.engine.ranks import joined
+from novis.engine.training_settings import load_training
 from novis.engine.validation import Validation
 from novis.errors import InputError
 from novis.structures import Category
@@ -66,7 +66,7 @@ def train(
     if any(given) and not all(given):
         raise InputError("--images, --image-annotations and --category-map go together; give all or none")
     with joined(ranks):
-        settings = configuration.load(config)
+        settings = load_training(config)
         truth = read_annotations(annotations, read_names(videos) if videos else None)
         training, clip_length = settings.training, settings.model.instance_decoder.clip_length
         local = staged(frames, truth.videos, scratch)
