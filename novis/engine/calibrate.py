@@ -6,11 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from novis import config as configuration
@@ -19,13 +21,15 @@ from novis.data.frames import read_frame
 from novis.data.transforms import test_size
 from novis.engine.checkpoints import load_model, read_checkpoint
 from novis.engine.fit import use_threads
-from novis.engine.hardware import describe_hardware, synchronise
+from novis.engine.hardware import describe_hardware
+from novis.engine.live import Stopwatch
 from novis.engine.predict import predict
-from novis.engine.streaming import VideoStream, plan_for
+from novis.engine.streaming import VideoPlan, VideoStream, plan_for
 from novis.engine.train import train
 from novis.errors import InputError
 from novis.evaluation.evaluate import evaluate
 from novis.files import read_json
+from novis.model.structures import FrameFeatures
 from novis.planning.rates import ANY, Rate, write_rates
 from novis.storage.clip_cache import ClipCache
 from novis.structures import Annotations
@@ -82,10 +86,6 @@ def calibrate(
         raise InputError(
             f"{annotations}: holds no ground truth, without which nothing can be trained or scored"
         )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    hardware = describe_hardware(device)
-    where = f"{hardware['device']}, {hardware['threads']} thread(s), on {hardware['machine']}"
-    origin = f"{where}, {datetime.date.today()}"
     made: dict[tuple[str, str], float] = {("startup", ANY): _startup()}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -94,13 +94,22 @@ def calibrate(
         part = _some(truth, num_videos)
         made |= _prediction(weights, part, frames, clip_length, stride, min_size, model.stem)
         made |= _tracking(work, weights, part, frames, clip_length, stride, min_size, top_k)
-    rates = [
-        Rate(quantity, of, float(f"{value:.4g}"), origin, "gpu" if _on_gpu(quantity, device) else "cpu")
-        for (quantity, of), value in made.items()
-    ]
+    rates = _as_rates(made)
     write_rates(output, rates)
     for rate in rates:
         _LOG.info("%s of %s: %.4g", rate.quantity, rate.of, rate.value)
+
+
+def _as_rates(made: Mapping[tuple[str, str], float]) -> list[Rate]:
+    """What was measured, with machine and date."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    hardware = describe_hardware(device)
+    where = f"{hardware['device']}, {hardware['threads']} thread(s), on {hardware['machine']}"
+    origin = f"{where}, {datetime.date.today()}"
+    return [
+        Rate(quantity, of, float(f"{value:.4g}"), origin, "gpu" if _on_gpu(quantity, device) else "cpu")
+        for (quantity, of), value in made.items()
+    ]
 
 
 def _on_gpu(quantity: str, device: torch.device) -> bool:
@@ -170,20 +179,42 @@ def _prediction(
     spent, amounts = [0.0, 0.0], [0.0, 0.0]
     for number, video in enumerate(part.videos):
         plan = plan_for(stream.model, video, clip_length, stride, min_size)
-        images = [read_frame(frames, video, index) for index in range(video.length)]
-        begin = _now(stream.device)
-        features = list(stream.features(plan, images.__getitem__))
-        between = _now(stream.device)
-        num_clips = sum(1 for _ in stream.decode(plan, iter(features)))
+        seconds = _seconds(stream, plan, partial(read_frame, frames, video))
         if number:
             megapixels = plan.padded_size[0] * plan.padded_size[1] / 1e6
-            spent = [spent[0] + between - begin, spent[1] + _now(stream.device) - between]
-            clip_frames = num_clips * plan.clip_length
-            amounts = [amounts[0] + video.length * megapixels, amounts[1] + clip_frames * megapixels]
+            work = video.length * megapixels, len(plan.starts) * plan.clip_length * megapixels
+            spent = [total + more for total, more in zip(spent, seconds, strict=True)]
+            amounts = [total + more for total, more in zip(amounts, work, strict=True)]
     return {
         ("frame_features", name): spent[0] / amounts[0],
         ("clip_decoding", name): spent[1] / amounts[1],
     }
+
+
+def _seconds(stream: VideoStream, plan: VideoPlan, read: Callable[[int], np.ndarray]) -> tuple[float, float]:
+    """Seconds of the frames' features and of decoding the clips, without reading the images.
+
+    The one goes on while the other waits, so that memory does not grow with the video.
+    """
+    whole, decoding = Stopwatch(stream.device), Stopwatch(stream.device)
+
+    def read_unwatched(index: int) -> np.ndarray:
+        with whole.pause():
+            return read(index)
+
+    found = stream.features(plan, read_unwatched)
+
+    def features() -> Iterator[tuple[int, FrameFeatures]]:
+        while True:
+            with decoding.pause():
+                item = next(found, None)
+            if item is None:
+                return
+            yield item
+
+    for _ in stream.decode(plan, features()):
+        pass
+    return whole.seconds - (decoded := decoding.seconds), decoded
 
 
 def _tracking(
@@ -226,8 +257,3 @@ def _tracking(
 
 def _size(shape: tuple[int, ...]) -> int:
     return torch.Size(shape).numel()
-
-
-def _now(device: torch.device) -> float:
-    synchronise(device)
-    return time.perf_counter()

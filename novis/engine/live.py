@@ -38,7 +38,7 @@ class Stopwatch:
         """Do not count what happens in this block."""
         begin = self._now()
         yield
-        self._paused += time.perf_counter() - begin
+        self._paused += self._now() - begin
 
     @property
     def seconds(self) -> float:

@@ -1,6 +1,8 @@
 import pytest
+import torch
 
 from novis.engine import calibrate as module
+from novis.engine import live
 from novis.engine.calibrate import calibrate
 from novis.errors import InputError
 from novis.planning.rates import QUANTITIES, read_rates
@@ -70,3 +72,38 @@ def test_too_few_videos_or_steps_are_refused(toy_dataset, small_model, tmp_path)
     for changes in ({"iterations": 0}, {"num_videos": 1}):
         with pytest.raises(InputError, match="must be at least"):
             calibrate(**arguments(toy_dataset, small_model, tmp_path / "rates.yaml", **changes))
+
+
+class Stream:
+    """A stream whose reading, encoding and decoding of each frame take 100, 10 and 1 seconds."""
+
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.now, self.events = 0, []
+
+    def perf_counter(self):
+        return self.now
+
+    def read(self, index):
+        self.now += 100
+        self.events.append(f"read {index}")
+
+    def features(self, plan, read):
+        for index in range(plan):
+            read(index)
+            self.now += 10
+            yield index
+
+    def decode(self, plan, features):
+        for index in features:
+            self.now += 1
+            self.events.append(f"decoded {index}")
+            yield index
+
+
+def test_encoding_and_decoding_are_told_apart_while_the_video_goes_by(monkeypatch):
+    stream = Stream()
+    monkeypatch.setattr(live, "time", stream)
+    assert module._seconds(stream, 3, stream.read) == (3 * 10, 3 * 1)
+    assert stream.events == ["read 0", "decoded 0", "read 1", "decoded 1", "read 2", "decoded 2"]
