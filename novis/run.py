@@ -1,7 +1,7 @@
 """The model on a video of one's own: ``novis run VIDEO``."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,7 @@ _FRAME_RATE = 10.0
 class _Network:
     """A network, what it can name, and how it was trained."""
 
+    checkpoint: Path
     model: NOVIS
     categories: dict[int, str]
     clip_length: int
@@ -91,13 +92,11 @@ def run(
         precision: of the network's forward pass
         threads: CPU threads of the network
     """
-    _check_numbers(clip_length=clip_length, stride=stride, top_k=top_k, batch=batch, frame_rate=frame_rate)
-    if min_size is not None and min_size < _LEAST_SIZE:
-        raise InputError(f"--min-size {min_size}: the network needs at least {_LEAST_SIZE} pixels")
+    numbers = {"clip_length": clip_length, "stride": stride, "top_k": top_k, "batch": batch}
+    _check_numbers(numbers | {"frame_rate": frame_rate}, min_size)
     chosen = TrackerSettings.from_dict({"kind": tracker, **(settings or {})})
     use_threads(threads)
-    weights = checkpoint or SMALL_NETWORK
-    network = _load(weights, config)
+    network = _load(checkpoint or SMALL_NETWORK, config)
     footage = open_footage(video)
     length = clip_length or network.clip_length
     linking = Linking(chosen, stride or max(length // 2, 1), top_k, [*network.categories])
@@ -105,23 +104,26 @@ def run(
     stream = live_stream(network.model, precision, linking.stride, batch)
     tracked, speed = _track(stream, plan, footage, linking, output)
     _draw(footage, tracked.tracks, network.categories, output, min_score, overlay, frame_rate)
-    about = {
-        "video": str(video),
+    about = {"video": str(video)} | _describe(footage, network, plan, linking, tracked)
+    write_json(output / "run.json", speed | about, indent=2)
+
+
+def _describe(
+    footage: Footage, network: _Network, plan: VideoPlan, linking: Linking, tracked: TrackedVideo
+) -> dict[str, Any]:
+    """How the tracks were made."""
+    return {
         "frame_size": [footage.video.height, footage.video.width],
-        "checkpoint": str(weights),
-        "checkpoint_sha256": sha256(weights),
-        "clip_length": length,
+        "checkpoint": str(network.checkpoint),
+        "checkpoint_sha256": sha256(network.checkpoint),
+        "clip_length": plan.clip_length,
         "stride": linking.stride,
-        "tracker": asdict(chosen),
-        "top_k": top_k,
+        "tracker": asdict(linking.settings),
+        "top_k": linking.top_k,
         "linking": asdict(tracked.counts),
         "categories": [{"id": key, "name": name} for key, name in network.categories.items()],
         "code": stage_code("speed"),
     }
-    write_json(output / "run.json", speed | about, indent=2)
-    said = "%s: %d tracks over %d frames; %.2f frames a second on %s"
-    device = speed["hardware"]["device"]
-    _LOG.info(said, output, len(tracked.tracks), footage.video.length, speed["fps"], device)
 
 
 def _track(
@@ -134,6 +136,9 @@ def _track(
         for track in tracked.tracks:
             results.write(track)
     speed = speed_record(stream, footage.video.length, seconds, plan, linking.stride, num_warm_up)
+    said = "%s: %d tracks over %d frames; %.2f frames a second on %s"
+    device = speed["hardware"]["device"]
+    _LOG.info(said, output, len(tracked.tracks), footage.video.length, speed["fps"], device)
     return tracked, speed
 
 
@@ -147,7 +152,7 @@ def _load(checkpoint: Path, config: Path | None) -> _Network:
     model = load_model(checkpoint, content)
     training = meta["config"]["training"]
     length = meta["config"]["model"]["instance_decoder"]["clip_length"]
-    return _Network(model, categories, length, training["validation_size"])
+    return _Network(checkpoint, model, categories, length, training["validation_size"])
 
 
 def _draw(
@@ -169,7 +174,9 @@ def _draw(
         write_pictures(output / "frames", drawn)
 
 
-def _check_numbers(**numbers: float | None) -> None:
+def _check_numbers(numbers: Mapping[str, float | None], min_size: int | None) -> None:
     for name, value in numbers.items():
         if value is not None and value <= 0:
             raise InputError(f"--{name.replace('_', '-')} {value}: must be above 0")
+    if min_size is not None and min_size < _LEAST_SIZE:
+        raise InputError(f"--min-size {min_size}: the network needs at least {_LEAST_SIZE} pixels")

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,43 +65,48 @@ def predict(
             fallback): they have no parameters; see novis.model.overlap
         precision: of the network's forward pass
         threads: CPU threads of the network
-        shard: '2/4' for the second of four parts of the videos, one process each; 'novis merge' makes
-            one cache of them
+        shard: '2/4' for the second of four parts of the videos; 'novis merge' makes one cache of all
         scratch: a folder on the node's own disk that frames are copied to first
     """
     use_threads(threads)
     stride, length = parse_starts(starts), parse_clip_length(clip_length)
     content = read_checkpoint(checkpoint)
     stream = VideoStream(load_model(checkpoint, content, overlap), precision)
-    truth = read_annotations(annotations, read_names(videos) if videos else None)
     digest = sha256(checkpoint)
     kept = KeptFeatures(features, digest, min_size, stream.device) if features else None
-    attributes = _provenance(content["meta"], kept) | {
-        "checkpoint_sha256": digest,
+    attributes = _provenance(content["meta"], digest, kept) | {
         "clip_length": length or WHOLE_VIDEO,
         "starts": starts,
         "min_size": min_size,
         "precision": precision,
     }
-    chosen = truth.videos
-    if shard:
-        part = Shard.parse(shard)
-        chosen = part.choose(truth.videos)
-        attributes |= part.attributes(truth.videos)
+    chosen, of_shard = _chosen(annotations, videos, shard)
     plans = {video: plan_for(stream.model, video, length, stride, min_size) for video in chosen}
     told = Told()
-    with ClipCacheWriter(output, attributes) as writer:
-        waiting = writer.waiting(chosen)
-        _LOG.info("%d videos, %d of them done before", len(chosen), len(chosen) - len(waiting))
-        frames = frames if kept else staged(frames, waiting, scratch)
-        _write_videos(writer, stream, {video: plans[video] for video in waiting}, frames, kept, told)
+    with ClipCacheWriter(output, attributes | of_shard) as writer:
+        waiting = {video: plans[video] for video in writer.waiting(chosen)}
+        _LOG.info("%d videos, %d of them done before", len(plans), len(plans) - len(waiting))
+        frames = frames if kept else staged(frames, [*waiting], scratch)
+        _write_videos(writer, stream, waiting, frames, kept, told)
         writer.finish()
 
 
-def _provenance(meta: Mapping[str, Any], kept: KeptFeatures | None) -> dict[str, str]:
+def _chosen(
+    annotations: Path, videos: Path | None, shard: str | None
+) -> tuple[Sequence[Video], dict[str, str]]:
+    """The videos to predict, and what a cache says of the shard that they are."""
+    truth = read_annotations(annotations, read_names(videos) if videos else None)
+    if not shard:
+        return truth.videos, {}
+    part = Shard.parse(shard)
+    return part.choose(truth.videos), part.attributes(truth.videos)
+
+
+def _provenance(meta: Mapping[str, Any], digest: str, kept: KeptFeatures | None) -> dict[str, str]:
     """Whose predictions these are: the network, and the code of all that was computed."""
     codes = (kept.code, stage_code("predict")) if kept else (stage_code("predict"),)
     return {
+        "checkpoint_sha256": digest,
         "config": json.dumps(meta["config"], sort_keys=True),
         "categories": json.dumps(meta["categories"]),
         "features": "kept" if kept else "computed",

@@ -74,8 +74,7 @@ def speed(
     length = parse_clip_length(clip_length)
     plans = {v: plan_for(model, v, length, stride, min_size) for v in _spread(truth.videos, num_videos)}
     step = None if length is None else stride
-    stream = live_stream(model, precision, step)
-    record = _time(stream, plans, frames, linking, step)
+    record = _time(live_stream(model, precision, step), plans, frames, linking, step)
     about = {
         "videos": [video.name for video in plans],
         "clip_length": clip_length,

@@ -1,6 +1,6 @@
 """Training on a data set: its clips, alone or mixed with still images, one checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -57,13 +57,11 @@ def train(
         images: the folder of the images to mix in
         image_annotations: their JSON file, in COCO's layout
         category_map: from their categories to the videos', such as coco_to_ovis, or a JSON file
-        ranks: how many processes must train together, each with a share of the batch; as many as
-            'torchrun' or 'srun' started without it
+        ranks: how many processes must train together; as many as 'torchrun' or 'srun' started without it
         scratch: a folder on the node's own disk that the videos' frames are copied to first
     """
     use_threads(threads)
-    given = (images, image_annotations, category_map)
-    if any(given) and not all(given):
+    if 0 < sum(option is not None for option in (images, image_annotations, category_map)) < 3:
         raise InputError("--images, --image-annotations and --category-map go together; give all or none")
     with joined(ranks):
         settings = load_training(config)
@@ -71,16 +69,16 @@ def train(
         training, clip_length = settings.training, settings.model.instance_decoder.clip_length
         local = staged(frames, truth.videos, scratch)
         dataset = ClipDataset(truth, local, clip_length, training.augmentation)
+        mapping = read_category_map(category_map) if images else {}
         categories = sorted(truth.categories, key=lambda category: category.id)
         if images:
-            stills = _still_clips(settings, images, image_annotations, category_map, categories)
+            stills = _still_clips(settings, images, image_annotations, mapping, categories)
             dataset = ClipMixture([dataset, stills])
-        weights = training.get("mixing_weights")
+        weights = training.mixing_weights
         schedule = ClipSchedule(dataset.num_items, training.batch_size, training.seed, weights)
         validation = _validation(settings, annotations, frames, validation_videos)
         files = [path for path in (annotations, videos, image_annotations) if path]
-        mapping = {"category_map": read_category_map(category_map)} if category_map else {}
-        data = TrainingData(categories, dataset, schedule, files, mapping)
+        data = TrainingData(categories, dataset, schedule, files, {"category_map": mapping})
         fit(settings, data, output, init, work, workers, validation)
 
 
@@ -100,10 +98,10 @@ def _still_clips(
     settings: Config,
     images: Path,
     image_annotations: Path,
-    category_map: str,
+    category_map: Mapping[int, int],
     categories: Sequence[Category],
 ) -> CocoClipDataset:
     """Clips made of images, in the categories and with the augmentation of the videos."""
-    stills = read_coco(image_annotations, read_category_map(category_map), categories)
+    stills = read_coco(image_annotations, category_map, categories)
     clip_length = settings.model.instance_decoder.clip_length
     return CocoClipDataset(stills, images, clip_length, settings.training.augmentation)
