@@ -74,6 +74,11 @@ def read_study(path: Path) -> StudyResults:
         _demand(row, _REQUIRED, f"{path}: row {position}")
         if row["role"] not in _ROLES:
             raise InputError(f"{path}: row {position}: role '{row['role']}' is none of {', '.join(_ROLES)}")
+        if not all(isinstance(files, list) for files in (row.get("benchmarks") or {}).values()):
+            raise InputError(
+                f"{path}: row {position}: 'benchmarks' must name a list of files for each stage; "
+                "write it with the workflow"
+            )
         identity = tuple(row[key] for key in (*KEY, "split", "seed"))
         if identity in seen:
             raise InputError(f"{path}: rows {seen[identity]} and {position} are the same run; name it once")

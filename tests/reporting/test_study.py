@@ -19,6 +19,7 @@ def test_study_keeps_the_order_of_its_rows(ablation_study):
         (lambda study: study["rows"][2].update(role="judge"), "row 2: role 'judge'"),
         (lambda study: study["rows"].append(study["rows"][1]), "rows 1 and 28 are the same run"),
         (lambda study: study.update(rows=[]), "has no rows"),
+        (lambda study: study["rows"][1].update(benchmarks={"train": "a.tsv"}), "row 1: 'benchmarks' must"),
         (lambda study: study.update(rows=[5]), "row 0: must be a mapping"),
     ],
 )
