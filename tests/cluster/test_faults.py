@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -182,20 +183,29 @@ def test_a_closed_terminal_ends_nothing(training, uninterrupted):
     assert same(training.weights, uninterrupted)
 
 
+@contextmanager
+def occupied(slurm):
+    """Jobs for the partition ``cpu`` wait: another has all of its node."""
+    words = ("--parsable", "-p", "cpu", "--exclusive", "--wrap=sleep 600", "-o", "/dev/null")
+    job = int(slurm.query("sbatch", *words))
+    try:
+        slurm.wait_for(lambda: slurm.jobs()[job].state == "RUNNING")
+        yield
+    finally:
+        slurm.query("scancel", str(job))
+
+
 @pytest.mark.all_faults
 def test_jobs_that_wait_run_the_configuration_they_were_submitted_with(slurm, prepared, tmp_path):
     run = ClusterRun(prepared.copy(tmp_path / "checkout"), slurm)
     shutil.rmtree(run.folder / "results/tiny/split")
     split = "results/tiny/split/fold1_train.txt"
-    slurm.query("scontrol", "update", "PartitionName=cpu", "State=INACTIVE")
-    try:
+    with occupied(slurm):
         run.start(split, "--configfile", "config/long.yaml")
         slurm.wait_for(lambda: run.jobs("pending"))
         config = yaml.safe_load((run.folder / "config/long.yaml").read_text())
         config["datasets"]["tiny"]["split_seed"] = 7
         (run.folder / "config/long.yaml").write_text(yaml.safe_dump(config))
-    finally:
-        slurm.query("scontrol", "update", "PartitionName=cpu", "State=UP")
     assert run.wait() == 0, run.said
     reference = prepared.copy(tmp_path / "reference")
     reference.snakemake("-c1", split, "--configfile", "config/long.yaml")
@@ -211,13 +221,10 @@ def test_jobs_that_wait_for_edited_code_stop_and_say_so(slurm, tiny_on_slurm):
     for path in (run.folder / "results/tiny").rglob("metrics.json"):
         path.unlink()
     target = "results/tiny/fold0/novis_shapes-novis/T4-seed0/test-T4-all-96px/S2-embed/metrics.json"
-    slurm.query("scontrol", "update", "PartitionName=cpu", "State=INACTIVE")
-    try:
+    with occupied(slurm):
         run.start(target, "--configfile", "config/tiny.yaml", "--retries", "0")
         slurm.wait_for(lambda: run.jobs("pending"))
         run.checkout.edit("novis/evaluation/evaluate.py", "def evaluate(", "EDITED = 1\n\n\ndef evaluate(")
-    finally:
-        slurm.query("scontrol", "update", "PartitionName=cpu", "State=UP")
     assert run.wait() == 1
     logs = (path.read_text() for path in (run.folder / "results/logs/slurm").rglob("*.log"))
     assert any("the code behind 'evaluate' was edited while this job waited" in text for text in logs)

@@ -19,12 +19,12 @@ STATE = Path(".snakemake/novis")
 
 def requests():
     """What the planned jobs ask of the cluster; those of a group ask together."""
-    planned = set(workflow.dag.needrun_jobs())
+    jobs = workflow.dag.needrun_jobs()
+    planned = dict.fromkeys(workflow.dag.get_job_group(job) or job for job in jobs)
     return [
         preflight.Request.of(job.name, job.threads, dict(job.resources.items()))
-        for job in workflow.dag.get_jobs_or_groups()
+        for job in planned
         if not job.is_local
-        and planned.intersection(job.jobs if job.is_group() else [job])
     ]
 
 
