@@ -5,6 +5,7 @@ import shutil
 import signal
 from contextlib import contextmanager
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -230,6 +231,12 @@ def test_jobs_that_wait_for_edited_code_stop_and_say_so(slurm, tiny_on_slurm):
     assert any("the code behind 'evaluate' was edited while this job waited" in text for text in logs)
 
 
+def numbers(table):
+    """A table's rows as text, without measured seconds and the sum of checkpoints, which hold them."""
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    return rows.drop(columns=rows.filter(regex="_seconds$|^checkpoint_sha256$").columns).to_dict("records")
+
+
 @pytest.mark.all_faults
 def test_the_whole_chain_ends_in_the_tables_of_a_local_run(tiny_on_slurm, tmp_path_factory):
     local = Checkout(tmp_path_factory.mktemp("local") / "checkout")
@@ -237,7 +244,5 @@ def test_the_whole_chain_ends_in_the_tables_of_a_local_run(tiny_on_slurm, tmp_pa
     tables = sorted((local.folder / "results/tiny").glob("*.csv"))
     assert len(tables) == 4
     for table in tables:
-        assert (tiny_on_slurm.folder / "results/tiny" / table.name).read_bytes() == table.read_bytes(), (
-            table.name
-        )
+        assert numbers(tiny_on_slurm.folder / "results/tiny" / table.name) == numbers(table), table.name
     assert "longest" in tiny_on_slurm.first_said, "what was asked for and used"
