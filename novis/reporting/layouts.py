@@ -33,10 +33,15 @@ _YARDSTICK_COLUMNS = {
 }
 _YARDSTICK_TITLE = "Yardsticks: identity and oracle linking"
 _YARDSTICK_NOTE = (
-    "Identity links each query to the query of the same number, oracle follows the ground truth. Non-id.: "
-    "percentage of matches between adjacent clips that do not link a query to the query of the same number. "
-    "Frame AP: AP of the masks of single frames, no matter how they are linked."
+    "Identity links each query to the query of the same number, oracle follows the ground truth."
 )
+_COLUMN_NOTES = {
+    NON_IDENTITY: (
+        "Non-id.: percentage of matches between adjacent clips that do not link a query to the query of the "
+        "same number."
+    ),
+    FRAME_AP: "Frame AP: AP of the masks of single frames, no matter how they are linked.",
+}
 
 # Turns a row of the aggregated results into the cells of a table's row.
 _Cells = Callable[[Mapping[str, Any]], tuple[Cell, ...]]
@@ -85,7 +90,7 @@ def ablation(study: StudyResults, results: pd.DataFrame) -> Table:
         *(_YARDSTICK_COLUMNS[name] for name in yardsticks),
     )
     source, caption = paper_numbers()["source"]["arxiv"], paper_numbers()["table3"]["caption"]
-    notes = (f"Paper (arXiv {source}): {caption}.", spread_note(results), _YARDSTICK_NOTE)
+    notes = (f"Paper (arXiv {source}): {caption}.", spread_note(results), _yardstick_note(results))
     return Table(study.name, study.title, columns, _sections(results, cells, (4, 6, 8)), _present(notes))
 
 
@@ -116,9 +121,8 @@ def clip_analysis(study: StudyResults, results: pd.DataFrame) -> Table:
     )
     first = columns.index(Column("AP"))
     sections = _sections(results, cells, range(first, first + len(metrics)))
-    return Table(
-        study.name, study.title, columns, sections, _present((spread_note(results), _YARDSTICK_NOTE))
-    )
+    notes = _present((spread_note(results), _yardstick_note(results)))
+    return Table(study.name, study.title, columns, sections, notes)
 
 
 def settings(study: StudyResults, results: pd.DataFrame) -> Table:
@@ -215,6 +219,12 @@ def _origins(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[tuple[Any, ...], 
 def _measured_yardsticks(results: pd.DataFrame) -> list[str]:
     """Those that some row has: a study need not ask for per-frame AP."""
     return [name for name in _YARDSTICK_COLUMNS if results[name].notna().any()]
+
+
+def _yardstick_note(results: pd.DataFrame) -> str:
+    """What the yardsticks that a table shows mean."""
+    linked = [_YARDSTICK_NOTE] if (results["role"] == "yardstick").any() else []
+    return " ".join([*linked, *(_COLUMN_NOTES[name] for name in _measured_yardsticks(results))])
 
 
 def _metric(row: Mapping[str, Any], name: str) -> Number:

@@ -79,6 +79,14 @@ def test_yardstick_that_was_not_asked_for_has_no_column(clip_study, clip_results
     assert "frame AP" not in names
 
 
+def test_notes_explain_what_the_table_shows(ablation_study, ablation_results, clip_study, clip_results):
+    shown = table_of(ablation_study, ablation_results).notes[-1]
+    assert all(words in shown for words in ("oracle follows", "Non-id.: ", "Frame AP: "))
+    results = clip_results[clip_results["role"] == "row"].assign(frame_AP=float("nan"))
+    assert table_of(clip_study, results).notes[-1].startswith("Non-id.: ")
+    assert "Frame AP" not in table_of(clip_study, results).notes[-1]
+
+
 def test_data_sets_are_ranked_apart(ablation_study, ablation_results):
     rows = ablation_results[ablation_results["role"] == "row"]
     both = pd.concat([rows, rows.assign(dataset="ovis", AP=rows["AP"] / 2)])
