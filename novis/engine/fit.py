@@ -24,6 +24,7 @@ from novis.engine.lock import Lock
 from novis.engine.loop import IterationSampler, ReportingDataset
 from novis.engine.optimisation import MAX_SKIPPED, ClipOptimWrapper, parameter_groups
 from novis.engine.ranks import parallel
+from novis.engine.stopping import SIGNALS
 from novis.errors import InputError
 from novis.experiment import VERSIONS, stage_code
 from novis.files import make_folder, sha256, write_json
@@ -238,7 +239,7 @@ def _loader(config: Config, data: TrainingData, workers: int) -> DataLoader:
 
 def _set_up_worker(worker: int) -> None:
     """In a process that loads clips: the training itself decides when it stops, also for this one."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     # OpenCV's threads and forked processes do not go together.
     cv2.setNumThreads(0)

@@ -231,9 +231,9 @@ def _started(process: int) -> str:
 
 def _alive(process: int) -> str:
     try:
-        os.kill(process, 0)
+        # Another user's process may not be asked, but is there.
+        with suppress(PermissionError):
+            os.kill(process, 0)
     except ProcessLookupError:
         return ""
-    except PermissionError:
-        pass
     return "alive"

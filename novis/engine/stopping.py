@@ -4,7 +4,8 @@ import os
 import signal
 from types import FrameType
 
-_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# By which a process is told.
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Interrupted(SystemExit):
@@ -19,7 +20,7 @@ class Told:
 
     def __init__(self) -> None:
         self.told = False
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

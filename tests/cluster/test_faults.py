@@ -23,15 +23,20 @@ def same(weights, others):
     )
 
 
+def reach_the_time_limit(run, slurm, job):
+    """After two iterations the job is near its end, and is queued again; the last iteration that it saved."""
+    run.wait_for_iteration(2)
+    run.hold()
+    # Slurm warns the job two minutes before the end of its time: now.
+    slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={run.minutes(job) + 2}")
+    slurm.wait_for(lambda: run.jobs()[job].restarts == 1, 120)
+    slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=10")
+    return run.saved_iteration
+
+
 def test_time_limit_and_preemption_lose_nothing(training, slurm, uninterrupted):
     job = training.training_job()
-    training.wait_for_iteration(2)
-    training.hold()
-    # Slurm warns the job two minutes before the end of its time: now.
-    slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={training.minutes(job) + 2}")
-    slurm.wait_for(lambda: training.jobs()[job].restarts == 1, 120)
-    slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=10")
-    saved = training.saved_iteration
+    saved = reach_the_time_limit(training, slurm, job)
     training.wait_for_iteration(saved + 2)
     assert training.resumed == saved >= 2, "not one iteration was lost to the time limit"
     training.hold()
@@ -76,13 +81,7 @@ def test_two_ranks_in_a_container_lose_nothing_to_a_time_limit(
     settle(run.checkout, gpus_per_job=2, container="novis.sif")
     run.start()
     try:
-        job = run.training_job()
-        run.wait_for_iteration(2)
-        run.hold()
-        slurm.query("scontrol", "update", f"JobId={job}", f"TimeLimit={run.minutes(job) + 2}")
-        slurm.wait_for(lambda: run.jobs()[job].restarts == 1, 120)
-        slurm.query("scontrol", "update", f"JobId={job}", "TimeLimit=10")
-        saved = run.saved_iteration
+        saved = reach_the_time_limit(run, slurm, run.training_job())
         assert run.wait() == 0, run.said
     finally:
         run.end()
